@@ -1,0 +1,348 @@
+"""What doors and the engine say to each other: the objects of the LSP commands, the HTTP API and the CLI.
+
+JSON on the wire, camelCase, checked field by field: a wrong type is an error that names the field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Mode = Literal["hybrid", "dense", "lexical"]
+CaptureStatus = Literal["stored", "duplicate", "updated", "ignored"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+Timestamp = int | float | str
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Request(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A request: unknown fields are refused, so that a misspelt option is noticed."""
+
+
+class Response(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A response: unknown fields are ignored, so that an older door can talk to a newer engine."""
+
+
+class CaptureRequest(Request):
+    """Remember one exchange. Times are epoch milliseconds (seconds are recognised) or ISO-8601."""
+
+    question: str
+    answer: str
+    asked_at: Timestamp | None = None
+    answered_at: Timestamp | None = None
+    model: str | None = None
+    tool: str = "manual"
+    conversation_id: str | None = None
+    turn_key: str | None = None
+    external_id: str | None = None
+    uri: str | None = None
+    language_id: str | None = None
+    workspace: str | None = None
+    tags: list[str] = []
+
+
+class CaptureResponse(Response):
+    """`redactions` names the kind of each secret that was taken out before storing."""
+
+    id: str
+    status: CaptureStatus
+    redactions: list[str] = []
+    reason: str | None = None
+
+
+class RecallRequest(Request):
+    """Find memories. `workspace`, `tool`, `conversation_id`, `since` and `until` are filters;
+    `uri`, `language_id` and `symbol` say where the user is and only move ranks.
+
+    `automatic` is set by whoever was not asked by the user in so many words (hover, completion,
+    enrichment): recall then abstains rather than guess.
+    """
+
+    query: str
+    limit: Limit = 10
+    uri: str | None = None
+    language_id: str | None = None
+    symbol: str | None = None
+    workspace: str | None = None
+    tool: str | None = None
+    conversation_id: str | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+    mode: Mode = "hybrid"
+    min_score: float | None = None
+    automatic: bool = False
+
+
+class Memory(Response):
+    """Anything recall can return. `why` says in words what brought it here."""
+
+    id: str
+    kind: Literal["exchange", "fact"] = "exchange"
+    question: str
+    answer: str
+    excerpt: str
+    score: float
+    tool: str
+    external_id: str | None = None
+    asked_at: int | None = None
+    answered_at: int | None = None
+    model: str | None = None
+    conversation_id: str | None = None
+    conversation_title: str | None = None
+    workspace: str | None = None
+    uri: str | None = None
+    language_id: str | None = None
+    keywords: list[str] = []
+    tags: list[str] = []
+    why: list[str] = []
+    superseded_by: str | None = None
+
+
+class RecallResponse(Response):
+    memories: list[Memory]
+    took_ms: float
+    degraded: str | None = None
+
+
+class CompleteRequest(Request):
+    """What continues `text`, the prompt typed so far (the whole prompt-like passage up to the cursor)."""
+
+    text: str
+    limit: Limit = 8
+    uri: str | None = None
+    language_id: str | None = None
+    workspace: str | None = None
+
+
+class CodeBlock(Response):
+    """A fenced block of an earlier answer."""
+
+    memory_id: str
+    question: str
+    language: str
+    code: str
+
+
+class CompleteResponse(Response):
+    questions: list[Memory]
+    code_blocks: list[CodeBlock]
+    degraded: str | None = None
+
+
+class EnrichPromptRequest(Request):
+    prompt: str
+    token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] = 2000
+    uri: str | None = None
+    language_id: str | None = None
+    symbol: str | None = None
+    workspace: str | None = None
+    tool: str | None = None
+    conversation_id: str | None = None
+
+
+class PackedMemory(Response):
+    id: str
+    tokens: int
+
+
+class EnrichPromptResponse(Response):
+    """`tokens` is the size of the whole enriched prompt, estimated as recall's packer counts it."""
+
+    prompt: str
+    memories: list[PackedMemory]
+    tokens: int
+    degraded: str | None = None
+
+
+class MemoryRequest(Request):
+    id: str
+
+
+class MemoryFilter(Request):
+    """Which memories: every field given must match. `all` stands for a filter that matches each one."""
+
+    tool: str | None = None
+    conversation_id: str | None = None
+    workspace: str | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+    tag: str | None = None
+    all: bool = False
+
+
+class ForgetRequest(Request):
+    ids: list[str] | None = None
+    filter: MemoryFilter | None = None
+    dry_run: bool = False
+
+
+class ForgetResponse(Response):
+    """`adapters` names each adapter that had learned one of the forgotten memories."""
+
+    forgotten: int
+    adapters: list[str] = []
+
+
+class ImportRequest(Request):
+    """Import one source, or one file or folder. Without `source` the format is recognised;
+    without `path` the source is looked for where its tool keeps it."""
+
+    source: str | None = None
+    path: str | None = None
+
+
+class SyncRequest(Request):
+    """Import what is new from each source that is turned on. `sources` turns these on first."""
+
+    sources: list[str] | None = None
+
+
+class ImportResponse(Response):
+    """Counts at the time of the answer; the job's `figures` carry them on."""
+
+    job_id: str
+    read: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    updated: int = 0
+    ignored: int = 0
+    failed: int = 0
+
+
+class SourcesRequest(Request):
+    """List the sources, or turn some on or off."""
+
+    enable: list[str] = []
+    disable: list[str] = []
+
+
+class SourceState(Response):
+    """`found` counts the conversation files that the tool has on this machine."""
+
+    name: str
+    title: str
+    enabled: bool
+    found: int
+    locations: list[str] = []
+    last_synced_at: int | None = None
+
+
+class SourcesResponse(Response):
+    sources: list[SourceState]
+
+
+class JobsRequest(Request):
+    job_id: str | None = None
+
+
+class CancelRequest(Request):
+    job_id: str
+
+
+class Job(Response):
+    """`progress` runs from 0 to 1. `figures` are counts, `reasons` the first failures in words."""
+
+    job_id: str
+    kind: str
+    state: JobState
+    progress: float = 0.0
+    message: str = ""
+    figures: dict[str, int] = {}
+    reasons: list[str] = []
+    error: str | None = None
+    created_at: int = 0
+    finished_at: int | None = None
+
+
+class JobsResponse(Response):
+    jobs: list[Job]
+
+
+class PrepareRequest(Request):
+    """Prepare the embedder (export, quantise, check); `force` does it again."""
+
+    model: str | None = None
+    force: bool = False
+
+
+class DoctorRequest(Request):
+    """Check; with `repair`, mend what was found. The named ones are done whatever was found."""
+
+    repair: bool = False
+    rebuild: bool = False
+    reembed: bool = False
+    vacuum: bool = False
+
+
+class Finding(Response):
+    check: str
+    ok: bool
+    detail: str
+    done: str | None = None
+
+
+class DoctorResponse(Response):
+    findings: list[Finding]
+    job_id: str | None = None
+
+
+class Pending(Response):
+    """Stored rows that still wait for a vector, for keywords, or for a place in an index."""
+
+    embedding: int = 0
+    keywords: int = 0
+    indexing: int = 0
+
+
+class IndexState(Response):
+    name: str
+    state: Literal["ready", "building", "absent"]
+    items: int
+    bytes: int = 0
+
+
+class ProcessState(Response):
+    name: str
+    pid: int
+    rss_mb: float
+
+
+class StatusResponse(Response):
+    exchanges: int
+    facts: int
+    pending: int
+    pending_by: Pending
+    indexes: list[IndexState]
+    processes: list[ProcessState]
+    versions: dict[str, str]
+    home: str
+    embedder: str
+    sources: list[SourceState] = []
+    jobs: list[Job] = []
+    database_bytes: int = 0
+    tombstones: int = 0
+    degraded: str | None = None
+
+
+class Empty(Request):
+    """A verb that takes nothing."""
+
+
+class PingResponse(Response):
+    version: str
+    pid: int
+    home: str
+
+
+class ErrorResponse(Response):
+    """`field` names the argument at fault, where one is."""
+
+    code: Literal["invalid", "not_found", "unavailable", "cancelled", "internal"]
+    message: str
+    field: str | None = None
+
+
+def to_json(message: Struct) -> bytes:
+    return msgspec.json.encode(message)

@@ -1,0 +1,1 @@
+"""Models and the worker processes that load them."""

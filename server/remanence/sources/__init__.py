@@ -1,0 +1,1 @@
+"""Tools that leave conversations on disk: one module each, all of one shape."""
