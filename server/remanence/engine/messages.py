@@ -25,7 +25,7 @@ class Response(Struct, frozen=True, kw_only=True, rename="camel"):
     """A response: unknown fields are ignored, so that an older door can talk to a newer engine."""
 
 
-class CaptureRequest(Request):
+class CaptureRequest(Request, kw_only=True):
     """Remember one exchange. Times are epoch milliseconds (seconds are recognised) or ISO-8601."""
 
     question: str
@@ -43,7 +43,7 @@ class CaptureRequest(Request):
     tags: list[str] = []
 
 
-class CaptureResponse(Response):
+class CaptureResponse(Response, kw_only=True):
     """`redactions` names the kind of each secret that was taken out before storing."""
 
     id: str
@@ -52,7 +52,7 @@ class CaptureResponse(Response):
     reason: str | None = None
 
 
-class RecallRequest(Request):
+class RecallRequest(Request, kw_only=True):
     """Find memories. `workspace`, `tool`, `conversation_id`, `since` and `until` are filters;
     `uri`, `language_id` and `symbol` say where the user is and only move ranks.
 
@@ -75,7 +75,7 @@ class RecallRequest(Request):
     automatic: bool = False
 
 
-class Memory(Response):
+class Memory(Response, kw_only=True):
     """Anything recall can return. `why` says in words what brought it here."""
 
     id: str
@@ -100,13 +100,13 @@ class Memory(Response):
     superseded_by: str | None = None
 
 
-class RecallResponse(Response):
+class RecallResponse(Response, kw_only=True):
     memories: list[Memory]
     took_ms: float
     degraded: str | None = None
 
 
-class CompleteRequest(Request):
+class CompleteRequest(Request, kw_only=True):
     """What continues `text`, the prompt typed so far (the whole prompt-like passage up to the cursor)."""
 
     text: str
@@ -116,7 +116,7 @@ class CompleteRequest(Request):
     workspace: str | None = None
 
 
-class CodeBlock(Response):
+class CodeBlock(Response, kw_only=True):
     """A fenced block of an earlier answer."""
 
     memory_id: str
@@ -125,13 +125,13 @@ class CodeBlock(Response):
     code: str
 
 
-class CompleteResponse(Response):
+class CompleteResponse(Response, kw_only=True):
     questions: list[Memory]
     code_blocks: list[CodeBlock]
     degraded: str | None = None
 
 
-class EnrichPromptRequest(Request):
+class EnrichPromptRequest(Request, kw_only=True):
     prompt: str
     token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] = 2000
     uri: str | None = None
@@ -142,12 +142,12 @@ class EnrichPromptRequest(Request):
     conversation_id: str | None = None
 
 
-class PackedMemory(Response):
+class PackedMemory(Response, kw_only=True):
     id: str
     tokens: int
 
 
-class EnrichPromptResponse(Response):
+class EnrichPromptResponse(Response, kw_only=True):
     """`tokens` is the size of the whole enriched prompt, estimated as recall's packer counts it."""
 
     prompt: str
@@ -156,11 +156,11 @@ class EnrichPromptResponse(Response):
     degraded: str | None = None
 
 
-class MemoryRequest(Request):
+class MemoryRequest(Request, kw_only=True):
     id: str
 
 
-class MemoryFilter(Request):
+class MemoryFilter(Request, kw_only=True):
     """Which memories: every field given must match. `all` stands for a filter that matches each one."""
 
     tool: str | None = None
@@ -172,20 +172,20 @@ class MemoryFilter(Request):
     all: bool = False
 
 
-class ForgetRequest(Request):
+class ForgetRequest(Request, kw_only=True):
     ids: list[str] | None = None
     filter: MemoryFilter | None = None
     dry_run: bool = False
 
 
-class ForgetResponse(Response):
+class ForgetResponse(Response, kw_only=True):
     """`adapters` names each adapter that had learned one of the forgotten memories."""
 
     forgotten: int
     adapters: list[str] = []
 
 
-class ImportRequest(Request):
+class ImportRequest(Request, kw_only=True):
     """Import one source, or one file or folder. Without `source` the format is recognised;
     without `path` the source is looked for where its tool keeps it."""
 
@@ -193,13 +193,13 @@ class ImportRequest(Request):
     path: str | None = None
 
 
-class SyncRequest(Request):
+class SyncRequest(Request, kw_only=True):
     """Import what is new from each source that is turned on. `sources` turns these on first."""
 
     sources: list[str] | None = None
 
 
-class ImportResponse(Response):
+class ImportResponse(Response, kw_only=True):
     """Counts at the time of the answer; the job's `figures` carry them on."""
 
     job_id: str
@@ -211,14 +211,14 @@ class ImportResponse(Response):
     failed: int = 0
 
 
-class SourcesRequest(Request):
+class SourcesRequest(Request, kw_only=True):
     """List the sources, or turn some on or off."""
 
     enable: list[str] = []
     disable: list[str] = []
 
 
-class SourceState(Response):
+class SourceState(Response, kw_only=True):
     """`found` counts the conversation files that the tool has on this machine."""
 
     name: str
@@ -229,19 +229,19 @@ class SourceState(Response):
     last_synced_at: int | None = None
 
 
-class SourcesResponse(Response):
+class SourcesResponse(Response, kw_only=True):
     sources: list[SourceState]
 
 
-class JobsRequest(Request):
+class JobsRequest(Request, kw_only=True):
     job_id: str | None = None
 
 
-class CancelRequest(Request):
+class CancelRequest(Request, kw_only=True):
     job_id: str
 
 
-class Job(Response):
+class Job(Response, kw_only=True):
     """`progress` runs from 0 to 1. `figures` are counts, `reasons` the first failures in words."""
 
     job_id: str
@@ -256,18 +256,18 @@ class Job(Response):
     finished_at: int | None = None
 
 
-class JobsResponse(Response):
+class JobsResponse(Response, kw_only=True):
     jobs: list[Job]
 
 
-class PrepareRequest(Request):
+class PrepareRequest(Request, kw_only=True):
     """Prepare the embedder (export, quantise, check); `force` does it again."""
 
     model: str | None = None
     force: bool = False
 
 
-class DoctorRequest(Request):
+class DoctorRequest(Request, kw_only=True):
     """Check; with `repair`, mend what was found. The named ones are done whatever was found."""
 
     repair: bool = False
@@ -276,19 +276,19 @@ class DoctorRequest(Request):
     vacuum: bool = False
 
 
-class Finding(Response):
+class Finding(Response, kw_only=True):
     check: str
     ok: bool
     detail: str
     done: str | None = None
 
 
-class DoctorResponse(Response):
+class DoctorResponse(Response, kw_only=True):
     findings: list[Finding]
     job_id: str | None = None
 
 
-class Pending(Response):
+class Pending(Response, kw_only=True):
     """Stored rows that still wait for a vector, for keywords, or for a place in an index."""
 
     embedding: int = 0
@@ -296,20 +296,20 @@ class Pending(Response):
     indexing: int = 0
 
 
-class IndexState(Response):
+class IndexState(Response, kw_only=True):
     name: str
     state: Literal["ready", "building", "absent"]
     items: int
     bytes: int = 0
 
 
-class ProcessState(Response):
+class ProcessState(Response, kw_only=True):
     name: str
     pid: int
     rss_mb: float
 
 
-class StatusResponse(Response):
+class StatusResponse(Response, kw_only=True):
     exchanges: int
     facts: int
     pending: int
@@ -326,17 +326,17 @@ class StatusResponse(Response):
     degraded: str | None = None
 
 
-class Empty(Request):
+class Empty(Request, kw_only=True):
     """A verb that takes nothing."""
 
 
-class PingResponse(Response):
+class PingResponse(Response, kw_only=True):
     version: str
     pid: int
     home: str
 
 
-class ErrorResponse(Response):
+class ErrorResponse(Response, kw_only=True):
     """`field` names the argument at fault, where one is."""
 
     code: Literal["invalid", "not_found", "unavailable", "cancelled", "internal"]
