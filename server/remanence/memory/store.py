@@ -1,0 +1,315 @@
+"""Exchanges in the database: captured once, grown in place, superseded, forgotten for good."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remanence.memory.database import Database
+from remanence.memory.exchange import Exchange, Status
+from remanence.memory.identity import Identity, exchange_id, is_grown
+from remanence.memory.rows import Row, Scope
+from remanence.memory.timestamps import now_ms
+
+Outcome = Literal["stored", "duplicate", "updated", "ignored"]
+_BATCH = 500  # host parameters in one statement, below SQLite's historic limit of 999
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What became of one exchange. `id` is the row that now holds its text."""
+
+    id: str
+    outcome: Outcome
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An exchange ready to be stored: already redacted, and named."""
+
+    exchange: Exchange
+    identity: Identity
+    redactor_version: int
+
+
+class Store:
+    """The exchanges of one database. Implements `rows.Rows`. Safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.identity_key = self._secret("identity_key")
+        self._salt = self._secret("tombstone_salt")
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open or create the database at `path`. Raises StoreError in words."""
+        return cls(Database(path))
+
+    def close(self) -> None:
+        self.database.close()
+
+    # Writing
+
+    def capture(self, candidates: Iterable[Candidate]) -> list[Captured]:
+        """Store exchanges in one transaction, durable when this returns. Raises StoreError."""
+        with self.database.transaction() as connection:
+            return [self._capture(connection, candidate) for candidate in candidates]
+
+    def _capture(self, connection: sqlite3.Connection, candidate: Candidate) -> Captured:
+        exchange, identity = candidate.exchange, candidate.identity
+        if self._is_forgotten(connection, identity):
+            return Captured(identity.id, "ignored", "it was forgotten")
+        if exchange.status is Status.UNANSWERED or not exchange.answer.strip():
+            return Captured(identity.id, "ignored", "it has no answer yet")
+        known = self._same_turn(connection, identity, exchange)
+        if known is not None:
+            if known["content_hash"] == identity.content_hash:
+                return Captured(known["id"], "duplicate")
+            if known["question_hash"] == identity.question_hash:
+                if is_grown(known["answer"], exchange.answer) or known["status"] != Status.COMPLETE:
+                    self._update(connection, int(known["row"]), candidate)
+                    return Captured(known["id"], "updated")
+                if is_grown(exchange.answer, known["answer"]):
+                    return Captured(known["id"], "duplicate", "a longer answer is already stored")
+        same_text = connection.execute(
+            "SELECT row, id FROM exchanges WHERE content_hash = ? ORDER BY row LIMIT 1",
+            [identity.content_hash],
+        ).fetchone()
+        if same_text is not None:
+            connection.execute(
+                "INSERT OR REPLACE INTO sightings VALUES (?, ?)", [identity.id, same_text["row"]]
+            )
+            return Captured(same_text["id"], "duplicate")
+        connection.execute("DELETE FROM sightings WHERE id = ?", [identity.id])
+        if known is not None and not identity.by_content:
+            self._supersede(connection, known, identity.id)
+        self._insert(connection, candidate)
+        return Captured(identity.id, "stored")
+
+    def _same_turn(
+        self, connection: sqlite3.Connection, identity: Identity, exchange: Exchange
+    ) -> sqlite3.Row | None:
+        columns = "SELECT row, id, content_hash, question_hash, answer, status FROM exchanges"
+        if identity.by_content:  # the latest answer to this question may be this one, half written
+            return connection.execute(
+                f"{columns} WHERE tool = ? AND conversation_id = '' AND question_hash = ?"
+                " ORDER BY row DESC LIMIT 1",
+                [exchange.tool, identity.question_hash],
+            ).fetchone()
+        return connection.execute(f"{columns} WHERE id = ?", [identity.id]).fetchone()
+
+    def _insert(self, connection: sqlite3.Connection, candidate: Candidate) -> None:
+        exchange, identity, now = candidate.exchange, candidate.identity, now_ms()
+        connection.execute(
+            """
+            INSERT INTO exchanges (
+                id, content_hash, question_hash, tool, conversation_id, conversation_title, external_id,
+                question, answer, status, asked_at, answered_at, model, workspace, uri, language_id, tags,
+                origin, redactor_version, created_at, updated_at, revision
+            ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                *(identity.id, identity.content_hash, identity.question_hash),
+                *(exchange.tool, exchange.conversation_id, exchange.conversation_title, exchange.external_id),
+                *(exchange.question, exchange.answer, exchange.status),
+                *(exchange.asked_at, exchange.answered_at, exchange.model),
+                *(exchange.workspace, exchange.uri, exchange.language_id),
+                json.dumps(exchange.tags, ensure_ascii=False),
+                *(exchange.origin, candidate.redactor_version, now, now, Database.next_revision(connection)),
+            ],
+        )
+
+    def _update(self, connection: sqlite3.Connection, row: int, candidate: Candidate) -> None:
+        exchange, identity = candidate.exchange, candidate.identity
+        connection.execute(
+            """
+            UPDATE exchanges SET content_hash = ?, question = ?, answer = ?, status = ?,
+                answered_at = coalesce(?, answered_at), model = coalesce(?, model), redactor_version = ?,
+                updated_at = ?, revision = ?, embedded_with = NULL, keyworded = 0
+            WHERE row = ?
+            """,
+            [
+                *(identity.content_hash, exchange.question, exchange.answer, exchange.status),
+                *(exchange.answered_at, exchange.model, candidate.redactor_version),
+                *(now_ms(), Database.next_revision(connection), row),
+            ],
+        )
+        connection.execute("DELETE FROM vectors WHERE row = ?", [row])
+        connection.execute("DELETE FROM keywords WHERE row = ?", [row])
+
+    def _supersede(self, connection: sqlite3.Connection, known: sqlite3.Row, successor: str) -> None:
+        old_id = exchange_id("superseded", known["id"], bytes(known["content_hash"]).hex())
+        connection.execute(
+            "UPDATE exchanges SET id = ?, superseded_by = ?, revision = ? WHERE row = ?",
+            [old_id, successor, Database.next_revision(connection), known["row"]],
+        )
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Remove these exchanges, their earlier answers and all that was made of them; the number removed.
+
+        A salted hash of each id and text stays behind, so that no import brings them back.
+        """
+        with self.database.transaction() as connection:
+            found = [version for named in ids for version in self._versions(connection, named)]
+            for version in {int(version["row"]): version for version in found}.values():
+                self._forget(connection, version)
+        if found:
+            self.database.checkpoint()
+        return len({int(version["row"]) for version in found})
+
+    def _versions(self, connection: sqlite3.Connection, exchange: str) -> list[sqlite3.Row]:
+        """The exchange and the earlier answers that it replaced."""
+        return connection.execute(
+            """
+            WITH RECURSIVE versions (row, id, content_hash) AS (
+                SELECT row, id, content_hash FROM exchanges WHERE id = ?
+                UNION
+                SELECT older.row, older.id, older.content_hash
+                FROM exchanges AS older JOIN versions ON older.superseded_by = versions.id
+            ) SELECT * FROM versions
+            """,
+            [exchange],
+        ).fetchall()
+
+    def _forget(self, connection: sqlite3.Connection, version: sqlite3.Row) -> None:
+        row = int(version["row"])
+        sighted = connection.execute("SELECT id FROM sightings WHERE row = ?", [row]).fetchall()
+        marks = [version["id"].encode(), *(other["id"].encode() for other in sighted)]
+        connection.executemany(
+            "INSERT OR IGNORE INTO tombstones VALUES (?, ?)",
+            [(self._salted(mark), now_ms()) for mark in (*marks, bytes(version["content_hash"]))],
+        )
+        connection.execute("DELETE FROM exchanges WHERE row = ?", [row])
+        connection.execute("INSERT INTO deletions VALUES (?, ?)", [Database.next_revision(connection), row])
+
+    def _is_forgotten(self, connection: sqlite3.Connection, identity: Identity) -> bool:
+        hashes = [self._salted(identity.id.encode()), self._salted(identity.content_hash)]
+        return (
+            connection.execute("SELECT 1 FROM tombstones WHERE hash IN (?, ?)", hashes).fetchone() is not None
+        )
+
+    def _salted(self, mark: bytes) -> bytes:
+        return hashlib.blake2b(mark, key=self._salt, digest_size=24).digest()
+
+    # Reading
+
+    def get(self, exchange: str) -> Row | None:
+        """The exchange with this id, or the one that stands for it where the same text was seen before."""
+        found = (
+            self.database.reader()
+            .execute(
+                "SELECT row FROM exchanges WHERE id = ? UNION ALL SELECT row FROM sightings WHERE id = ?",
+                [exchange, exchange],
+            )
+            .fetchone()
+        )
+        rows = self.rows([int(found["row"])]) if found else []
+        return rows[0] if rows else None
+
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
+        """See `rows.Rows`."""
+        wanted = [int(number) for number in numbers]
+        found: dict[int, Row] = {}
+        connection = self.database.reader()
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(batch))
+            phrases: dict[int, list[str]] = {}
+            for keyword in connection.execute(
+                f"SELECT row, phrase FROM keywords WHERE row IN ({marks}) ORDER BY row, position", batch
+            ):
+                phrases.setdefault(keyword["row"], []).append(keyword["phrase"])
+            for record in connection.execute(f"SELECT * FROM exchanges WHERE row IN ({marks})", batch):
+                found[record["row"]] = _row(record, tuple(phrases.get(record["row"], ())))
+        return [found[number] for number in wanted if number in found]
+
+    def unindexed(self, after_revision: int, limit: int) -> list[Row]:
+        """See `rows.Rows`."""
+        records = self.database.reader().execute(
+            "SELECT * FROM exchanges WHERE revision > ? ORDER BY revision DESC LIMIT ?",
+            [after_revision, limit],
+        )
+        return [_row(record, ()) for record in records]
+
+    def scope(self, scope: Scope) -> NDArray[np.int64]:
+        """See `rows.Rows`."""
+        where, values = _conditions(scope)
+        records = self.database.reader().execute(
+            f"SELECT row FROM exchanges WHERE {where} ORDER BY row", values
+        )
+        return np.fromiter((record[0] for record in records), dtype=np.int64)
+
+    def ids(self, scope: Scope) -> list[str]:
+        """The ids within the scope, oldest row first."""
+        where, values = _conditions(scope)
+        records = self.database.reader().execute(
+            f"SELECT id FROM exchanges WHERE {where} ORDER BY row", values
+        )
+        return [record[0] for record in records]
+
+    def count(self) -> int:
+        return int(self.database.reader().execute("SELECT count(*) FROM exchanges").fetchone()[0])
+
+    def tombstones(self) -> int:
+        return int(self.database.reader().execute("SELECT count(*) FROM tombstones").fetchone()[0])
+
+    def revision(self) -> int:
+        """The number of the newest change; each index says up to which one it is complete."""
+        found = self.database.reader().execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+        return int(found[0])
+
+    def _secret(self, key: str) -> bytes:
+        found = self.database.reader().execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+        return bytes(found[0])
+
+
+def with_text(exchange: Exchange, question: str, answer: str) -> Exchange:
+    """The same exchange saying something else (redacted, cleaned)."""
+    return replace(exchange, question=question, answer=answer)
+
+
+def _conditions(scope: Scope) -> tuple[str, list[str | int]]:
+    asked = "coalesce(asked_at, answered_at, created_at)"
+    wanted: list[tuple[str, str | int | None]] = [
+        ("workspace = ?", scope.workspace),
+        ("tool = ?", scope.tool),
+        ("conversation_id = ?", scope.conversation_id),
+        (f"{asked} >= ?", scope.since),
+        (f"{asked} <= ?", scope.until),
+        ("EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = ?)", scope.tag),
+    ]
+    chosen = [(condition, value) for condition, value in wanted if value is not None]
+    where = " AND ".join(condition for condition, _ in chosen) or "1"
+    return where, [value for _, value in chosen]
+
+
+def _row(record: sqlite3.Row, keywords: tuple[str, ...]) -> Row:
+    return Row(
+        row=record["row"],
+        id=record["id"],
+        question=record["question"],
+        answer=record["answer"],
+        tool=record["tool"],
+        conversation_id=record["conversation_id"],
+        conversation_title=record["conversation_title"],
+        external_id=record["external_id"],
+        asked_at=record["asked_at"],
+        answered_at=record["answered_at"],
+        created_at=record["created_at"],
+        model=record["model"],
+        workspace=record["workspace"],
+        uri=record["uri"],
+        language_id=record["language_id"],
+        tags=tuple(json.loads(record["tags"])),
+        keywords=keywords,
+        superseded_by=record["superseded_by"],
+    )
