@@ -1,4 +1,4 @@
-"""What recall needs of the store: rows, the scope of a filter, and what is not indexed yet."""
+"""What recall needs of the store: rows, the scope of a query, and what is not indexed yet."""
 
 from __future__ import annotations
 
@@ -11,55 +11,63 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Hard conditions: each field given must match exactly. Times are epoch milliseconds, inclusive;
-    a memory without a time is outside any span."""
+class Scope:
+    """Hard conditions: each field given must match exactly. Times are epoch milliseconds, inclusive,
+    compared with when the memory was asked, or else answered, or else captured."""
 
     workspace: str | None = None
     tool: str | None = None
     conversation_id: str | None = None
     since: int | None = None
     until: int | None = None
+    tag: str | None = None
 
     def __bool__(self) -> bool:
-        return self != Filters()
+        """Whether there is any condition."""
+        return self != Scope()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A memory as the store holds it. `superseded_by` is the id of the memory that replaced it."""
 
-    rowid: int
+    row: int
     id: str
     question: str
     answer: str
     tool: str
+    created_at: int
     kind: str = "exchange"
-    conversation_id: str | None = None
+    conversation_id: str = ""
     conversation_title: str | None = None
-    workspace: str | None = None
-    uri: str | None = None
-    language_id: str | None = None
+    external_id: str | None = None
     asked_at: int | None = None
     answered_at: int | None = None
     model: str | None = None
-    external_id: str | None = None
-    keywords: tuple[str, ...] = ()
+    workspace: str | None = None
+    uri: str | None = None
+    language_id: str | None = None
     tags: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
     superseded_by: str | None = None
+
+    @property
+    def time(self) -> int:
+        """When it was asked, or else answered, or else captured: epoch milliseconds."""
+        return self.asked_at or self.answered_at or self.created_at
 
 
 class Rows(Protocol):
     """The store, as recall sees it. Called from worker threads."""
 
-    def rows(self, rowids: Sequence[int]) -> list[Row]:
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
         """These rows in this order; one that is gone is left out."""
         ...
 
-    def unindexed(self, limit: int) -> list[Row]:
-        """The newest rows that are not in every index yet, at most `limit`."""
+    def unindexed(self, after_revision: int, limit: int) -> list[Row]:
+        """The newest rows that changed after this revision, at most `limit`."""
         ...
 
-    def scope(self, filters: Filters) -> NDArray[np.int64] | None:
-        """The rowids that the filters let through; None when they let everything through."""
+    def scope(self, scope: Scope) -> NDArray[np.int64]:
+        """The row numbers that the scope lets through, ascending."""
         ...
