@@ -1,0 +1,55 @@
+import * as vscode from "vscode";
+import { LSPErrorCodes, ResponseError } from "vscode-languageclient";
+import { reasonOf, ServerUnavailable, type Server } from "../server";
+import { tellProblem } from "../problem";
+import { captureExchange, captureSelection } from "./capture";
+import { enrichPrompt } from "./enrichPrompt";
+import { forget } from "./forget";
+import { importConversations } from "./importing";
+import { showJobs } from "./jobs";
+import { recall } from "./recall";
+import { statusCommand } from "./status";
+import { sync } from "./sync";
+
+/** The palette's commands. Not named as the server's own, which the language client registers under their names. */
+export function registerCommands(
+  subscriptions: vscode.ExtensionContext["subscriptions"],
+  server: Server,
+  output: vscode.LogOutputChannel,
+): void {
+  const commands: Record<string, () => Promise<void>> = {
+    recall: () => recall(server),
+    captureSelection: () => captureSelection(server),
+    capture: () => captureExchange(server),
+    enrichPrompt: () => enrichPrompt(server),
+    forget: () => forget(server),
+    import: () => importConversations(server),
+    sync: () => sync(server),
+    status: statusCommand(server, subscriptions),
+    jobs: () => showJobs(server),
+    restartServer: () => server.restart(),
+  };
+  for (const [name, run] of Object.entries(commands)) {
+    const command = async (): Promise<void> => {
+      try {
+        await run();
+      } catch (error) {
+        tell(error, output);
+      }
+    };
+    subscriptions.push(vscode.commands.registerCommand(`remanence.ui.${name}`, command));
+  }
+  subscriptions.push(vscode.commands.registerCommand("remanence.ui.showOutput", () => { output.show(); }));
+}
+
+function tell(error: unknown, output: vscode.LogOutputChannel): void {
+  if (error instanceof ServerUnavailable) {
+    tellProblem(error.problem, output);
+    return;
+  }
+  if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) {
+    return;
+  }
+  output.error(reasonOf(error));
+  void vscode.window.showErrorMessage(`Remanence: ${reasonOf(error)}`);
+}

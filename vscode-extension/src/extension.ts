@@ -1,0 +1,35 @@
+import * as vscode from "vscode";
+import { registerCommands } from "./commands/register";
+import { tellProblem } from "./problem";
+import { interpreterChooser } from "./pythonExtension";
+import { Server } from "./server";
+
+let server: Server | undefined;
+
+/** Never fails: without a server the commands are there and say what to do. */
+export function activate({ subscriptions }: vscode.ExtensionContext): void {
+  const output = vscode.window.createOutputChannel("Remanence", { log: true });
+  const restartForInterpreter = (): void => {
+    if (server?.dependsOnInterpreter === true) {
+      void server.restart();
+    }
+  };
+  server = new Server(output, interpreterChooser(subscriptions, restartForInterpreter), (problem) => {
+    tellProblem(problem, output);
+  });
+  registerCommands(subscriptions, server, output);
+  subscriptions.push(
+    output,
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("remanence")) {
+        void server?.restart(); // its options are read as it starts, and a start is fast
+      }
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(restartForInterpreter),
+  );
+  void server.restart();
+}
+
+export function deactivate(): Promise<void> | undefined {
+  return server?.stop();
+}
