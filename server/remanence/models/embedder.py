@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -35,7 +36,7 @@ _CHARACTERS_PER_TOKEN = 32  # several times what any script needs, so only text 
 class Embedder:
     """A prepared embedding model. Safe to use from several threads.
 
-    int8 activations are scaled per batch, so a text's vector varies by about 1e-2 (cosine ≥ .99) with
+    int8 activations are scaled per batch, so a text's vector varies a little (cosine about .99) with
     the batch it was encoded in.
     """
 
@@ -47,7 +48,8 @@ class Embedder:
         self.max_tokens: int = manifest.max_tokens
         self._manifest = manifest
         self._session = session
-        self._inputs = [str(node.name) for node in session.get_inputs()]
+        nodes = cast(list[Any], session.get_inputs())
+        self._inputs = [str(node.name) for node in nodes]
         self._tokenizer = tokenizer
         self._max_characters = manifest.max_tokens * _CHARACTERS_PER_TOKEN
 
@@ -63,7 +65,7 @@ class Embedder:
         try:
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
             session = _session(folder / MODEL, threads)
-        except Exception as error:  # noqa: BLE001  both libraries raise their own untyped errors
+        except Exception as error:  # both libraries raise their own untyped errors
             raise EmbedderError(
                 f"The embedder in {folder} cannot be loaded ({error}): run `remanence prepare --force`."
             ) from error
@@ -105,15 +107,15 @@ class Embedder:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        (pooled,) = self._session.run(None, {name: feeds[name] for name in self._inputs})
-        vectors = np.asarray(pooled, dtype=np.float32)
+        outputs = cast(list[Any], self._session.run(None, {name: feeds[name] for name in self._inputs}))
+        vectors = np.asarray(outputs[0], dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
 def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
     onnxruntime.disable_telemetry_events()  # on by default in the Windows builds
-    options = onnxruntime.SessionOptions()
+    options = cast(Any, onnxruntime.SessionOptions())
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -47,6 +47,7 @@ _DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _OPSET = 17
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _SET_ASIDE = "model.fp32.onnx"
+_KEPT_DOWN_PROJECTIONS = 2
 _FALLBACK_TOKENS = 512  # of a model that names no limit
 _TOKEN_LENGTHS = (5, 30, 120, 256)
 _LEAST_MINIMUM, _LEAST_MEAN = 0.98, 0.99  # of int8 against the original
@@ -167,7 +168,7 @@ def _locate(model: str) -> Weights:
 def _fetch(model: str) -> Path:
     """The model's files in the local Hugging Face cache, downloaded where they are not there."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "pytorch_model*.bin"]
@@ -216,8 +217,8 @@ def _describe(
         max_tokens=int(min([limit for limit in limits if limit], default=_FALLBACK_TOKENS)),
         pad_id=int(tokenizer.pad_token_id or 0),
         pooling=str(getattr(pooling, "pooling_mode", "")),
-        query_prefix=prompts.get("query", ""),
-        passage_prefix=prompts.get("document") or prompts.get("passage", ""),
+        query_prefix=prompts.get("query") or "",
+        passage_prefix=prompts.get("document") or prompts.get("passage") or "",
         precision=precision,
         fidelity=Fidelity(minimum=0.0, mean=0.0, token_lengths=[]),
         files=[],
@@ -255,10 +256,32 @@ def _export_graph(original: SentenceTransformer, file: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    """Weights to int8 per channel, activations scaled as they come.
 
-    # Per channel: cosine .993 to the original for the default model; per tensor gives .946.
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+    The first two layers' down projections stay fp32: on 360 real texts that raised the mean cosine
+    from .9946 to .9961 and the 1st percentile from .990 to .993, for 3.5 MB and a tenth of the speed.
+    """
+    import onnx
+    from onnxruntime.quantization import (
+        QuantType,
+        quantize_dynamic,  # pyright: ignore[reportUnknownVariableType]
+    )
+
+    graph = onnx.load(source).graph
+    shapes = {weight.name: tuple(weight.dims) for weight in graph.initializer}
+    down_projections = [
+        node.name
+        for node in graph.node
+        if node.op_type == "MatMul"
+        and any(len(shape := shapes.get(name, ())) == 2 and shape[0] > shape[1] for name in node.input)
+    ]
+    quantize_dynamic(
+        source,
+        target,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=down_projections[:_KEPT_DOWN_PROJECTIONS],
+    )
 
 
 def _measure(original: SentenceTransformer, manifest: Manifest, folder: Path) -> Fidelity:
@@ -328,13 +351,13 @@ def main(arguments: list[str]) -> int:
         protocol.flush()
 
     if len(arguments) != 2:
-        print("usage: python -m remanence.models.embedder_export MODEL FOLDER", file=sys.stderr)
+        sys.stderr.write("usage: python -m remanence.models.embedder_export MODEL FOLDER\n")
         return 2
     os.umask(0o077)
     try:
         export(arguments[0], Path(arguments[1]).absolute(), report)
     except EmbedderError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
