@@ -1,0 +1,40 @@
+// A REMANENCE_HOME of its own for the tests, filled and looked into with the real command line.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const REMANENCE = join(process.env.SERVER_BIN, "remanence");
+
+/** An empty memory whose embedder is already prepared. */
+export function createMemory() {
+  const home = mkdtempSync(join(tmpdir(), "remanence-home-"));
+  mkdirSync(join(home, "models"));
+  symlinkSync(process.env.EMBEDDER, join(home, "models", process.env.EMBEDDER.split("/").at(-1)));
+  const env = { ...process.env, REMANENCE_HOME: home };
+  const run = (...args) => execFileSync(REMANENCE, args, { env, encoding: "utf8" });
+  const json = (...args) => JSON.parse(run(...args, "--json"));
+
+  return {
+    home,
+    recall: (query) => json("recall", query).memories,
+
+    /** Imports a file and waits until each row has its vector and its keywords. */
+    async import(file) {
+      run("import", file);
+      for (let tries = 0; tries < 600; tries++) {
+        const { exchanges, pending } = json("status");
+        if (exchanges > 0 && pending === 0) return;
+        await sleep(200);
+      }
+      throw new Error("the import was not indexed");
+    },
+
+    async remove() {
+      process.kill(JSON.parse(readFileSync(join(home, "engine.json"), "utf8")).pid, "SIGKILL");
+      await sleep(100);
+      rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+  };
+}

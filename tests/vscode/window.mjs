@@ -1,0 +1,76 @@
+// What a user does in a VS Code window, in words.
+import { setTimeout as sleep } from "node:timers/promises";
+
+const WAIT = { timeout: 30_000 };
+
+export function editor(page) {
+  return page.locator(".editor-instance .monaco-editor").first();
+}
+
+export async function focusEditor(page) {
+  await editor(page).waitFor(WAIT);
+  await editor(page).locator(".view-lines").first().click();
+}
+
+/** Runs a command of the palette, found by its whole title. */
+export async function palette(page, title) {
+  await page.keyboard.press("F1");
+  await page.locator(".quick-input-widget input").first().waitFor(WAIT);
+  await page.keyboard.type(title);
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().waitFor(WAIT);
+  await page.keyboard.press("Enter");
+}
+
+/** Types into the input box whose title is given, and confirms. */
+export async function answer(page, title, text) {
+  await inputTitled(page, title);
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type(text);
+  await page.keyboard.press("Enter");
+}
+
+/** Chooses a row of the quick pick whose title is given. */
+export async function choose(page, title, text) {
+  await inputTitled(page, title);
+  const row = page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first();
+  await row.waitFor(WAIT);
+  await row.click();
+}
+
+async function inputTitled(page, title) {
+  await page.locator(".quick-input-widget:visible .quick-input-title", { hasText: title }).first().waitFor(WAIT);
+}
+
+export async function notification(page, text) {
+  const message = page.locator(".notification-list-item", { hasText: text }).first();
+  await message.waitFor(WAIT);
+  return message;
+}
+
+/** The text of the editor as it is shown; VS Code draws its spaces as no-break ones. */
+export async function shownText(page) {
+  const lines = await editor(page).locator(".view-line").evaluateAll((all) =>
+    all
+      .sort((a, b) => parseInt(a.style.top, 10) - parseInt(b.style.top, 10))
+      .map((line) => line.textContent),
+  );
+  return lines.join("\n").replaceAll("\u00a0", " ");
+}
+
+/** Repeats an action until what it should bring is there: the server may still be starting. */
+export async function until(action, appears) {
+  for (let tries = 0; tries < 20; tries++) {
+    await action();
+    if (await appears.waitFor({ timeout: 2_000 }).then(() => true, () => false)) return;
+  }
+  await appears.waitFor({ timeout: 2_000 });
+}
+
+export async function untilTrue(check, what) {
+  for (let tries = 0; tries < 100; tries++) {
+    const value = await check();
+    if (value) return value;
+    await sleep(200);
+  }
+  throw new Error(`did not come true: ${what}`);
+}
