@@ -1,0 +1,341 @@
+"""Lexical search: a Tantivy index over what memories say. A cache: the truth is the database.
+
+A memory is one field of all its text (`body`) and its question once more: BM25 over the two, the second
+at .4, found more than separate fields for question and answer on five of eight evaluation sets
+(R@10: conala .729 against .647, locomo .702 against .680) and no less on the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+from tantivy import Occur, Query
+
+from remanence.memory import terms
+from remanence.memory.backlog import LexicalRow
+from remanence.memory.index_files import IndexReadError, IndexWriteError, replace_atomically
+from remanence.memory.lexical_files import is_whole, make_private
+from remanence.memory.rows import Scope
+
+Rowids = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_SCHEMA_VERSION = 1
+_HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
+_QUESTION_BOOST = 0.4
+_MOST_TERMS = 48  # of a long query the rarest count; more only cost time
+_MASKED_TERMS = 24  # powers of two that a float32 score can still add up exactly
+_FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
+_PREFIX_EXPANSIONS = 40
+_TYPED_WORDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalQuery:
+    """A query's distinct index terms, rarest first, and how much each says: its BM25 idf, float32 (t,).
+
+    `known` tells which occur in the index at all.
+    """
+
+    terms: tuple[str, ...]
+    idf: Floats
+    known: NDArray[np.bool_]
+
+
+class LexicalIndex:
+    """The Tantivy index in one folder. One writer at a time; searches run beside it in any thread."""
+
+    def __init__(self, folder: Path, index: tantivy.Index, revision: int, note: str | None) -> None:
+        """Use `open`."""
+        self.revision = revision
+        self.note = note
+        self._folder = folder
+        self._index = index
+        self._schema = index.schema
+        self._writer: tantivy.IndexWriter | None = None
+        self._writing = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path) -> LexicalIndex:
+        """Open the index in `folder`, made if missing.
+
+        A missing or damaged one, or one of another schema, gives an empty index with revision 0 and
+        the reason in `note`. Raises IndexWriteError if the folder cannot be used.
+        """
+        segments = folder / "segments"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            revision, note = _read_state(folder)
+            if note is None and not is_whole(segments):
+                note = "the index is damaged"
+            if note is None:
+                try:
+                    return cls(folder, _open_tantivy(segments), revision, None)
+                except ValueError as error:
+                    note = f"the index is damaged: {error}"
+            shutil.rmtree(segments, ignore_errors=True)
+            segments.mkdir(mode=0o700)
+            index = cls(folder, _open_tantivy(segments), 0, note)
+            index._write_state(0)
+        except (OSError, ValueError) as error:
+            raise IndexWriteError(f"The lexical index cannot be opened: {error}") from error
+        return index
+
+    def __len__(self) -> int:
+        return self._index.searcher().num_docs
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in (self._folder / "segments").glob("*") if path.is_file())
+
+    def add(self, rows: Sequence[LexicalRow]) -> None:
+        """Add or replace rows; searches see them after `commit`. Raises IndexWriteError."""
+        with self._writing:
+            try:
+                writer = self._open_writer()
+                for row in rows:
+                    writer.delete_documents_by_term("row", row.row)
+                    writer.add_document(_document(row))
+            except (ValueError, OSError) as error:
+                raise self._write_failed(error) from error
+
+    def remove(self, numbers: Sequence[int] | Rowids) -> None:
+        """Remove rows, after `commit`; one that is not there is no error. Raises IndexWriteError."""
+        with self._writing:
+            try:
+                for number in numbers:
+                    self._open_writer().delete_documents_by_term("row", int(number))
+            except (ValueError, OSError) as error:
+                raise self._write_failed(error) from error
+
+    def commit(self, revision: int) -> None:
+        """Make everything added and removed durable and visible, as complete up to `revision`.
+
+        After a crash between the index and its revision, the same rows are given again: adding is
+        replacing, so that does no harm. Raises IndexWriteError.
+        """
+        with self._writing:
+            try:
+                if self._writer is not None:
+                    self._writer.commit()
+                    self._index.reload()
+                self._write_state(revision)
+                make_private(self._folder / "segments")
+            except (ValueError, OSError) as error:
+                raise self._write_failed(error) from error
+            self.revision = revision
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        return self._writer
+
+    def _write_failed(self, error: Exception) -> IndexWriteError:
+        # a Tantivy writer that met an I/O error is dead; the next write starts a new one
+        self._writer = None
+        return IndexWriteError(f"The lexical index cannot be written: {error}")
+
+    def _write_state(self, revision: int) -> None:
+        state = json.dumps({"schema": _SCHEMA_VERSION, "revision": revision}).encode()
+        replace_atomically(self._folder / "state.json", [state])
+
+    def query(self, text: str) -> LexicalQuery:
+        """Any text, prose or code, as weighed terms. Nothing in it is query syntax."""
+        searcher = self._index.searcher()
+        stems = terms.query_stems(text)
+        found = np.array([searcher.doc_freq("body", stem) for stem in stems], dtype=np.float32)
+        count = max(searcher.num_docs, 1)
+        idf = np.log1p((np.maximum(count - found, 0) + 0.5) / (found + 0.5))
+        order = np.argsort(-idf, kind="stable")[:_MOST_TERMS]
+        return LexicalQuery(
+            tuple(stems[int(i)] for i in order), idf[order].astype(np.float32), found[order] > 0
+        )
+
+    def search(
+        self,
+        query: LexicalQuery | str,
+        limit: int,
+        scope: Scope | None = None,
+        among: Rowids | None = None,
+    ) -> tuple[Rowids, Floats]:
+        """The rows that share terms with the query, and their BM25 scores, best first, at most `limit`.
+
+        Of `scope` the workspace, tool and conversation count here; whatever else restricts the search
+        comes as row numbers in `among`. Raises IndexReadError.
+        """
+        if isinstance(query, str):
+            query = self.query(query)
+        scoring = self._scoring(query)
+        if not scoring or (among is not None and len(among) == 0):
+            return _nothing()
+        scores_by = Query.boolean_query(scoring)
+        conditions = self._conditions(scope or Scope())
+        if among is not None and len(among) <= _FEW_ROWS:
+            conditions.append(self._rows_query(among))
+            return self._run(scores_by, conditions, limit)
+        if among is None:
+            return self._run(scores_by, conditions, limit)
+        depth = 4 * limit
+        while True:
+            rowids, scores = self._run(scores_by, conditions, depth)
+            inside = np.isin(rowids, among)
+            if np.count_nonzero(inside) >= limit or len(rowids) < depth:
+                return rowids[inside][:limit], scores[inside][:limit]
+            depth *= 4
+
+    def evidence(self, query: LexicalQuery, rowids: Rowids) -> tuple[Floats, NDArray[np.bool_]]:
+        """What the query's words say about these rows: BM25 scores (n,), and which terms each holds (n, t).
+
+        Only the rarest 24 terms are told apart. Raises IndexReadError.
+        """
+        scores = np.zeros(len(rowids), dtype=np.float32)
+        held = np.zeros((len(rowids), len(query.terms)), dtype=np.bool_)
+        scoring = self._scoring(query)
+        if not scoring or len(rowids) == 0:
+            return scores, held
+        order = np.argsort(rowids)
+        # asked the other way round, for the words among the rows, it takes two to three times as long
+        rows = (Occur.Must, self._rows_query(rowids))
+        found, sums = self._run(Query.boolean_query([rows, *scoring]), [], len(rowids))
+        scores[order[np.searchsorted(rowids, found, sorter=order)]] = sums
+        known = np.flatnonzero(query.known)[:_MASKED_TERMS]
+        flags = [
+            (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
+            for bit, i in enumerate(cast(list[int], known.tolist()))
+        ]
+        found, sums = self._run(Query.boolean_query([rows, *flags]), [], len(rowids))
+        masks = sums.astype(np.int64)
+        at = order[np.searchsorted(rowids, found, sorter=order)]
+        for bit, i in enumerate(known.tolist()):
+            held[at, i] = (masks >> bit) & 1 == 1
+        return scores, held
+
+    def continue_prompt(self, text: str, limit: int) -> Rowids:
+        """The rows whose question holds every word typed, the last one perhaps unfinished; best first.
+
+        A question that goes on just as the words were typed comes before one that merely holds them.
+        Raises IndexReadError.
+        """
+        typed = terms.words(text)[-_TYPED_WORDS:]
+        if not typed or limit < 1:
+            return _nothing()[0]
+        finished = typed if text[-1:].isspace() else typed[:-1]
+        parts = [(Occur.Must, self._term("words", word)) for word in dict.fromkeys(finished)]
+        if len(finished) < len(typed):
+            starts = self._starting_with(typed[-1])
+            if not starts:
+                return _nothing()[0]
+            either = [(Occur.Should, self._term("words", word)) for word in starts]
+            parts.append((Occur.Must, Query.boolean_query(either)))
+        if len(typed) > 1:
+            whole = Query.phrase_prefix_query(self._schema, "words", list[str | tuple[int, str]](typed))
+            parts.append((Occur.Should, Query.const_score_query(whole, 100.0)))
+        return self._run(Query.boolean_query(parts), [], limit)[0]
+
+    def close(self) -> None:
+        """Wait for merges under way and let the folder go. What was not committed is given again."""
+        with self._writing:
+            if self._writer is not None:
+                self._writer.rollback()
+                self._writer.wait_merging_threads()
+                self._writer = None
+
+    def _term(self, field: str, word: str) -> Query:
+        return Query.term_query(self._schema, field, word, "position" if field == "words" else "freq")
+
+    def _starting_with(self, prefix: str) -> list[str]:
+        found = self._index.searcher().terms_with_prefix("words", prefix, limit=_PREFIX_EXPANSIONS)
+        return [word for word, _ in found]
+
+    def _scoring(self, query: LexicalQuery) -> list[tuple[Occur, Query]]:
+        stems = [stem for stem, known in zip(query.terms, query.known.tolist(), strict=True) if known]
+        return [(Occur.Should, self._term("body", stem)) for stem in stems] + [
+            (Occur.Should, Query.boost_query(self._term("question", stem), _QUESTION_BOOST)) for stem in stems
+        ]
+
+    def _conditions(self, scope: Scope) -> list[Query]:
+        wanted = [
+            ("workspace", scope.workspace),
+            ("tool", scope.tool),
+            ("conversation", scope.conversation_id),
+        ]
+        return [
+            Query.term_query(self._schema, field, terms.well_formed(value), "basic")
+            for field, value in wanted
+            if value is not None
+        ]
+
+    def _rows_query(self, rowids: Rowids) -> Query:
+        rows = [(Occur.Should, Query.term_query(self._schema, "row", row)) for row in rowids.tolist()]
+        return Query.const_score_query(Query.boolean_query(rows), 0.0)
+
+    def _run(self, scoring: Query, conditions: list[Query], limit: int) -> tuple[Rowids, Floats]:
+        if limit < 1:
+            return _nothing()
+        query = scoring
+        if conditions:
+            silent = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in conditions]
+            query = Query.boolean_query([(Occur.Must, scoring), *silent])
+        try:
+            searcher = self._index.searcher()
+            hits = searcher.search(query, limit, count=False).hits
+            rows = searcher.fast_field_values("row", [address for _, address in hits])
+        except (ValueError, OSError) as error:
+            raise IndexReadError(f"The lexical index cannot be searched: {error}") from error
+        scores = np.fromiter((score for score, _ in hits), dtype=np.float32, count=len(hits))
+        return np.array(rows, dtype=np.int64), scores
+
+
+def _nothing() -> tuple[Rowids, Floats]:
+    return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+
+
+def _document(row: LexicalRow) -> tantivy.Document:
+    question = terms.expanded(row.question)
+    rest = terms.expanded("\n".join([row.answer, *row.keywords, row.title]))
+    document = tantivy.Document()
+    document.add_integer("row", row.row)
+    document.add_text("body", f"{question}\n{rest}")
+    document.add_text("question", question)
+    document.add_text("words", terms.well_formed(row.question))
+    document.add_text("tool", terms.well_formed(row.tool))
+    document.add_text("conversation", terms.well_formed(row.conversation_id))
+    document.add_text("workspace", terms.well_formed(row.workspace))
+    return document
+
+
+def _open_tantivy(segments: Path) -> tantivy.Index:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("row", indexed=True, fast=True)
+    builder.add_text_field("body", tokenizer_name=terms.STEMMED, index_option="freq")
+    builder.add_text_field("question", tokenizer_name=terms.STEMMED, index_option="freq")
+    builder.add_text_field("words", tokenizer_name=terms.WHOLE, index_option="position")
+    for field in ("tool", "conversation", "workspace"):
+        builder.add_text_field(field, tokenizer_name="raw", index_option="basic")
+    index = tantivy.Index(builder.build(), path=str(segments))
+    terms.register(index)
+    index.config_reader("manual")  # else a thread polls the folder
+    return index
+
+
+def _read_state(folder: Path) -> tuple[int, str | None]:
+    """The revision, or 0 and in words why there is none."""
+    try:
+        state = cast(dict[str, int], json.loads((folder / "state.json").read_bytes()))
+        if state["schema"] != _SCHEMA_VERSION:
+            return 0, "the index has another schema"
+        return int(state["revision"]), None
+    except FileNotFoundError:
+        return 0, "no index"
+    except (ValueError, KeyError, TypeError):
+        return 0, "the index's state is damaged"
