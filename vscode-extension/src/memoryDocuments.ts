@@ -1,16 +1,16 @@
 import * as vscode from "vscode";
 import type { Memory } from "./messages";
 
-/** Documents of this scheme are memories: the server gives their text (`workspace/textDocumentContent`). */
-export const MEMORY_SCHEME = "remanence";
+/** The server gives the text of this scheme's documents (`workspace/textDocumentContent`): one memory each. */
+const MEMORY_SCHEME = "remanence";
 
 export function memoryUri(id: string): vscode.Uri {
-  return vscode.Uri.from({ scheme: MEMORY_SCHEME, path: `/${id}.md` });
+  return vscode.Uri.from({ scheme: MEMORY_SCHEME, path: `/memory/${id}.md` });
 }
 
 /** The id of the memory that a document shows, or undefined where it shows none. */
 export function memoryIdOf(uri: vscode.Uri): string | undefined {
-  return uri.scheme === MEMORY_SCHEME ? /^\/([^/]+)\.md$/.exec(uri.path)?.[1] : undefined;
+  return uri.scheme === MEMORY_SCHEME ? /^\/memory\/([^/]+)\.md$/.exec(uri.path)?.[1] : undefined;
 }
 
 export async function openMemory(id: string): Promise<void> {

@@ -8,6 +8,7 @@ import {
   RevealOutputChannelOn,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
+import { withMemoryLinks } from "./hoverLinks";
 import { isProblem, locateServer, type Located, type Problem } from "./locate";
 import type { Verbs } from "./messages";
 import { readServerOptions } from "./options";
@@ -133,6 +134,9 @@ export class Server {
       traceOutputChannel: this.output,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationFailedHandler: () => false,
+      middleware: {
+        provideHover: async (document, position, token, next) => withMemoryLinks(await next(document, position, token)),
+      },
       errorHandler: {
         error: (_error, _message, count) => ({ action: (count ?? 0) <= 3 ? ErrorAction.Continue : ErrorAction.Shutdown }),
         closed: () => {
@@ -141,7 +145,7 @@ export class Server {
         },
       },
     };
-    const client: LanguageClient = new QuietClient("remanence", "Remanence", run, options);
+    const client = new QuietClient("remanence", "Remanence", run, options);
     return client;
   }
 

@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
 import { LSPErrorCodes, ResponseError } from "vscode-languageclient";
-import { reasonOf, ServerUnavailable, type Server } from "../server";
+import { OPEN_MEMORY } from "../hoverLinks";
+import { openMemory } from "../memoryDocuments";
 import { tellProblem } from "../problem";
+import { reasonOf, ServerUnavailable, type Server } from "../server";
 import { captureExchange, captureSelection } from "./capture";
 import { enrichPrompt } from "./enrichPrompt";
 import { forget } from "./forget";
@@ -39,7 +41,10 @@ export function registerCommands(
     };
     subscriptions.push(vscode.commands.registerCommand(`remanence.ui.${name}`, command));
   }
-  subscriptions.push(vscode.commands.registerCommand("remanence.ui.showOutput", () => { output.show(); }));
+  subscriptions.push(
+    vscode.commands.registerCommand("remanence.ui.showOutput", () => { output.show(); }),
+    vscode.commands.registerCommand(OPEN_MEMORY, openMemory), // the link of a hover; not in the palette
+  );
 }
 
 function tell(error: unknown, output: vscode.LogOutputChannel): void {
