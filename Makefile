@@ -1,0 +1,63 @@
+# Everything is installed into .venv and kept under .cache, inside the repository.
+# PYTHON=… picks the interpreter for .venv, PIP_FLAGS=… reaches `pip install` (an index, a proxy).
+PYTHON ?= python3
+PIP_FLAGS ?=
+
+BIN := .venv/bin
+DEFINITION := pyproject.toml configs/constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c configs/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-editors lint clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/installed ## a real session with the language server: import, hover, complete, capture, forget
+	@$(BIN)/python configs/demo/session.py
+
+test: .venv/installed-dev ## every test, the editors' included
+	$(BIN)/python -m pytest -n 2
+	@$(MAKE) --no-print-directory test-editors
+
+test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (needs node, npm and chromium)
+	@missing=; for program in node npm chromium; do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "VS Code tests skipped: not on this machine:$$missing"; \
+	elif ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then \
+	  echo "VS Code tests skipped: node 20.19 or later is needed, this is $$(node --version)"; \
+	else \
+	  tests/vscode/run.sh; \
+	fi
+
+lint: .venv/installed-dev ## style, types, and which room may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean: ## remove what was built, cached and remembered here; .venv stays
+	rm -rf .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf vscode-extension/build vscode-extension/dist vscode-extension/node_modules vscode-extension/*.vsix
+	rm -rf tests/vscode/node_modules
+	find server tests configs -type d -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Remanence needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	}
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(DEFINITION) | .venv/bin/pip
+	@echo "Installing Remanence into .venv (once; PyTorch is the large part)"
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: $(DEFINITION) | .venv/bin/pip
+	@echo "Installing Remanence and its development tools into .venv (once)"
+	$(INSTALL) -e '.[dev]'
+	@touch .venv/installed $@
