@@ -261,10 +261,15 @@ class JobsResponse(Response, kw_only=True):
 
 
 class PrepareRequest(Request, kw_only=True):
-    """Prepare the embedder (export, quantise, check); `force` does it again."""
+    """Prepare the embedder that the settings name (export, quantise, check); `force` does it again."""
 
-    model: str | None = None
     force: bool = False
+
+
+class JobStarted(Response, kw_only=True):
+    """What was asked goes on in the background; `remanence.jobs` tells how far it is."""
+
+    job_id: str
 
 
 class DoctorRequest(Request, kw_only=True):

@@ -20,6 +20,11 @@ class Waiting:
     question: str
     answer: str
 
+    @property
+    def text(self) -> str:
+        """What is embedded: question and answer in one, as in the prototype that the design measured."""
+        return f"{self.question}\n{self.answer}"
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -118,6 +123,10 @@ class Backlog:
         values = np.frombuffer(b"".join(record["vector"] for record in records), np.float16)
         numbers = np.fromiter((record["row"] for record in records), np.int64, len(records))
         return Vectors(numbers, values.reshape(len(records), -1), int(records[-1]["revision"]))
+
+    def count_vectors(self, model: str) -> int:
+        found = self._database.reader().execute("SELECT count(*) FROM vectors WHERE model = ?", [model])
+        return int(found.fetchone()[0])
 
     def without_vector(self, model: str, after_revision: int) -> list[int]:
         """Rows that changed or went after this revision and have no vector of this model (any more)."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -153,32 +153,25 @@ class Store:
             [old_id, successor, Database.next_revision(connection), known["row"]],
         )
 
-    def forget(self, ids: Sequence[str]) -> int:
-        """Remove these exchanges, their earlier answers and all that was made of them; the number removed.
+    def forget(self, ids: Sequence[str]) -> list[int]:
+        """Remove these exchanges, their earlier answers and all that was made of them; the row numbers.
 
         A salted hash of each id and text stays behind, so that no import brings them back.
         """
         with self.database.transaction() as connection:
-            found = [version for named in ids for version in self._versions(connection, named)]
-            for version in {int(version["row"]): version for version in found}.values():
+            found = {
+                int(version["row"]): version for named in ids for version in _versions(connection, named)
+            }
+            for version in found.values():
                 self._forget(connection, version)
         if found:
             self.database.checkpoint()
-        return len({int(version["row"]) for version in found})
+        return list(found)
 
-    def _versions(self, connection: sqlite3.Connection, exchange: str) -> list[sqlite3.Row]:
-        """The exchange and the earlier answers that it replaced."""
-        return connection.execute(
-            """
-            WITH RECURSIVE versions (row, id, content_hash) AS (
-                SELECT row, id, content_hash FROM exchanges WHERE id = ?
-                UNION
-                SELECT older.row, older.id, older.content_hash
-                FROM exchanges AS older JOIN versions ON older.superseded_by = versions.id
-            ) SELECT * FROM versions
-            """,
-            [exchange],
-        ).fetchall()
+    def count_versions(self, ids: Sequence[str]) -> int:
+        """How many rows `forget` would remove."""
+        connection = self.database.reader()
+        return len({int(version["row"]) for named in ids for version in _versions(connection, named)})
 
     def _forget(self, connection: sqlite3.Connection, version: sqlite3.Row) -> None:
         row = int(version["row"])
@@ -259,6 +252,13 @@ class Store:
     def count(self) -> int:
         return int(self.database.reader().execute("SELECT count(*) FROM exchanges").fetchone()[0])
 
+    def count_changed(self, after_revision: int) -> int:
+        """How many exchanges changed after this revision."""
+        found = self.database.reader().execute(
+            "SELECT count(*) FROM exchanges WHERE revision > ?", [after_revision]
+        )
+        return int(found.fetchone()[0])
+
     def tombstones(self) -> int:
         return int(self.database.reader().execute("SELECT count(*) FROM tombstones").fetchone()[0])
 
@@ -272,9 +272,19 @@ class Store:
         return bytes(found[0])
 
 
-def with_text(exchange: Exchange, question: str, answer: str) -> Exchange:
-    """The same exchange saying something else (redacted, cleaned)."""
-    return replace(exchange, question=question, answer=answer)
+def _versions(connection: sqlite3.Connection, exchange: str) -> list[sqlite3.Row]:
+    """The exchange and the earlier answers that it replaced."""
+    return connection.execute(
+        """
+        WITH RECURSIVE versions (row, id, content_hash) AS (
+            SELECT row, id, content_hash FROM exchanges WHERE id = ?
+            UNION
+            SELECT older.row, older.id, older.content_hash
+            FROM exchanges AS older JOIN versions ON older.superseded_by = versions.id
+        ) SELECT * FROM versions
+        """,
+        [exchange],
+    ).fetchall()
 
 
 def _conditions(scope: Scope) -> tuple[str, list[str | int]]:

@@ -1,0 +1,65 @@
+"""From what a door or a source hands in to what is stored: cleaned, redacted, named, committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from remanence.engine.verbs import invalid
+from remanence.memory.exchange import Exchange
+from remanence.memory.identity import identify
+from remanence.memory.prompt import strip_memory
+from remanence.memory.redaction import REDACTOR_VERSION, redact
+from remanence.memory.store import Candidate, Captured, Store
+
+LONGEST_TEXT = 4 * 2**20  # characters of a question or an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """An exchange ready for the store, and the kinds of secret that were taken out of it."""
+
+    candidate: Candidate
+    redactions: tuple[str, ...]
+
+
+def clean(raw: Exchange, identity_key: bytes) -> Cleaned:
+    """Strip our own memory block, redact, name. Raises EngineError naming the field that is unfit."""
+    raw = replace(
+        raw, question=_text(strip_memory(raw.question), "question"), answer=_text(raw.answer, "answer")
+    )
+    if not raw.question.strip():
+        raise invalid("question: it is empty.", "question")
+    question, answer = redact(raw.question), redact(raw.answer)
+    title = redact(raw.conversation_title) if raw.conversation_title else None
+    redacted = replace(
+        raw,
+        question=question.text,
+        answer=answer.text,
+        conversation_title=title.text if title else None,
+        tags=tuple(redact(tag).text for tag in raw.tags),
+        workspace=_url(raw.workspace),
+        uri=_url(raw.uri),
+    )
+    candidate = Candidate(redacted, identify(raw, redacted, identity_key), REDACTOR_VERSION)
+    return Cleaned(candidate, (*question.kinds, *answer.kinds))
+
+
+def store_all(store: Store, cleaned: Sequence[Cleaned]) -> list[Captured]:
+    """Commit them in one transaction."""
+    return store.capture(item.candidate for item in cleaned)
+
+
+def _text(text: str, field: str) -> str:
+    """A text that SQLite and every index can hold: no NUL, no lone surrogate."""
+    if len(text) > LONGEST_TEXT:
+        raise invalid(
+            f"{field}: {len(text) / 2**20:.1f} million characters are too many; "
+            f"the limit is {LONGEST_TEXT // 2**20} million.",
+            field,
+        )
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _url(text: str | None) -> str | None:
+    return redact(text).text if text else text

@@ -1,0 +1,126 @@
+"""The embedder as the engine uses it: loaded on first use, prepared when missing, absent in words."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from remanence.engine.jobs import Control, JobCancelled
+from remanence.engine.verbs import EngineError
+from remanence.models.embedder import Embedder
+from remanence.models.embedder_folder import (
+    EmbedderError,
+    folder_name,
+    is_prepared,
+    read_manifest,
+    verify,
+)
+from remanence.paths import Home
+
+log = logging.getLogger(__name__)
+
+
+class _Line(msgspec.Struct):
+    progress: float
+    message: str
+
+
+class EmbedderSlot:
+    """Holds the one embedder of an engine. Safe to use from several threads."""
+
+    def __init__(self, home: Home, model: str, threads: int) -> None:
+        self.model = model
+        self.folder: Path = home.models / folder_name(model)
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._loaded: Embedder | None = None
+        self._trouble: str | None = None
+        self.preparing = False
+
+    def is_prepared(self) -> bool:
+        return is_prepared(self.folder)
+
+    def get(self) -> Embedder | None:
+        """The embedder, loaded now if need be; None while there is none (see `degraded`)."""
+        if self._loaded is not None:
+            return self._loaded
+        with self._lock:
+            if self._loaded is None and self._trouble is None and self.is_prepared():
+                try:
+                    self._loaded = Embedder.load(self.folder, self._threads)
+                except EmbedderError as error:
+                    log.error("the embedder cannot be loaded")
+                    self._trouble = str(error)
+        return self._loaded
+
+    def model_id(self) -> str | None:
+        """The key of this model's vectors, without loading it; None while it is not prepared."""
+        if self._loaded is not None:
+            return self._loaded.model_id
+        try:
+            return read_manifest(self.folder).model_id
+        except EmbedderError:
+            return None
+
+    def describe(self) -> str:
+        """The model and its state in a few words."""
+        state = "loaded" if self._loaded else "prepared" if self.is_prepared() else "not prepared"
+        return f"{self.model_id() or self.model} ({state})"
+
+    def problem(self) -> str | None:
+        """What a whole check of the model's files finds wrong, in words."""
+        return verify(self.folder) if self.is_prepared() else self.degraded()
+
+    def degraded(self) -> str | None:
+        """Why meaning cannot be searched now, in words; None when it can."""
+        if self._loaded is not None or (self._trouble is None and self.is_prepared()):
+            return None
+        if self.preparing:
+            return "embedder is being prepared"
+        return self._trouble or "embedder is not prepared: run `remanence prepare`"
+
+    def prepare(self, control: Control, *, force: bool = False) -> None:
+        """Export and check the model in a child process that alone imports torch."""
+        if self.is_prepared() and not force:
+            return
+        self.preparing, self._trouble = True, None
+        try:
+            self._export(control)
+        except EngineError as error:
+            self._trouble = error.message
+            raise
+        finally:
+            self.preparing = False
+        with self._lock:
+            self._loaded = None
+
+    def _export(self, control: Control) -> None:
+        control.report(0.0, "starting")
+        child = subprocess.Popen(
+            [sys.executable, "-m", "remanence.models.embedder_export", self.model, str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        noise: list[str] = []
+        drain = threading.Thread(target=lambda: noise.extend(child.stderr or ()), daemon=True)
+        drain.start()
+        try:
+            for line in child.stdout or ():
+                said = msgspec.json.decode(line, type=_Line)
+                control.report(said.progress, said.message)
+        except (JobCancelled, msgspec.DecodeError):
+            child.kill()
+            raise
+        finally:
+            code = child.wait()
+            drain.join(timeout=5)
+        if code != 0:
+            last = next((line.strip() for line in reversed(noise) if line.strip()), "no reason given")
+            raise EngineError("unavailable", f"The embedder {self.model} could not be prepared: {last}")

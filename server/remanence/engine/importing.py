@@ -1,0 +1,166 @@
+"""Imports as jobs: every file of a source, batch by batch, each batch durable before the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from remanence.engine.capturing import clean
+from remanence.engine.jobs import Control
+from remanence.engine.messages import SourceState
+from remanence.engine.verbs import EngineError, invalid
+from remanence.memory.exchange import Exchange
+from remanence.memory.progress_records import ProgressRecords
+from remanence.memory.store import Candidate, Store
+from remanence.sources import SOURCES
+from remanence.sources.fingerprint import fingerprint
+from remanence.sources.recognise import recognise
+from remanence.sources.source import Failure, Source
+
+_BATCH = 64
+_LISTED_FOLDERS = 5
+_FIGURES = {"stored": "stored", "duplicate": "duplicates", "updated": "updated", "ignored": "ignored"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One file and the source that reads it."""
+
+    source: Source
+    path: Path
+
+
+class Importer:
+    """Reads sources into a store. `wake` is called after each batch, for whoever indexes."""
+
+    def __init__(self, store: Store, records: ProgressRecords, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._records = records
+        self._wake = wake
+
+    def import_(self, control: Control, source: str | None, path: str | None) -> None:
+        """Read one source or one path whole; what is known already counts as duplicates."""
+        readings = list(self.find(source, path))
+        self._read_all(control, readings)
+
+    def sync(self, control: Control) -> None:
+        """Read what changed in each source that is turned on."""
+        enabled = [record.name for record in self._records.sources().values() if record.enabled]
+        for name in enabled:
+            readings = [
+                reading
+                for reading in self.find(name, None)
+                if self._records.fingerprint(name, str(reading.path)) != fingerprint(reading.path)
+            ]
+            self._read_all(control, readings)
+            self._records.mark_synced(name)
+
+    def find(self, source: str | None, path: str | None) -> Iterator[Reading]:
+        """The files to read. Raises EngineError naming the field that leads nowhere."""
+        if source is None and path is None:
+            raise invalid("Name a source or a path.", "path")
+        chosen = named(source) if source is not None else None
+        if path is None:
+            assert chosen is not None
+            for file in chosen.locate(os.environ, Path.home()):
+                yield Reading(chosen, file)
+            return
+        place = Path(path).expanduser()
+        if not place.exists():
+            raise invalid(f"path: {place} does not exist.", "path")
+        found = 0
+        for recognised, file in recognise(place, chosen):
+            found += 1
+            yield Reading(recognised, file)
+        if not found:
+            known = ", ".join(known.name for known in SOURCES)
+            raise invalid(f"path: nothing in {place} is of a known format ({known}).", "path")
+
+    def _read_all(self, control: Control, readings: list[Reading]) -> None:
+        sizes = [_size(reading.path) for reading in readings]
+        total, done = max(sum(sizes), 1), 0
+        for reading, size in zip(readings, sizes, strict=True):
+            control.report(done / total, f"{reading.source.title}: {reading.path.name}")
+            self._read(control, reading, done / total, size / total)
+            done += size
+
+    def _read(self, control: Control, reading: Reading, start: float, share: float) -> None:
+        before = fingerprint(reading.path)
+        failed = control.figures["failed"]
+        read = 0
+        for batch in _batches(reading.source.read(reading.path)):
+            self._store_batch(control, batch, reading.path)
+            read += len(batch)
+            self._wake()
+            # Readers are streams without a length: approach the file's share without passing it.
+            control.report(start + share * read / (read + 200))
+        if control.figures["failed"] == failed:
+            self._records.put_fingerprint(reading.source.name, str(reading.path), before)
+
+    def _store_batch(self, control: Control, batch: list[Exchange | Failure], path: Path) -> None:
+        candidates: list[Candidate] = []
+        for item in batch:
+            if isinstance(item, Failure):
+                control.fail_one(f"{path.name}, {item.where}: {item.reason}")
+                continue
+            control.figures["read"] += 1
+            try:
+                cleaned = clean(replace(item, origin=item.origin or str(path)), self._store.identity_key)
+            except EngineError as error:
+                control.fail_one(f"{path.name}: {error.message}")
+            else:
+                candidates.append(cleaned.candidate)
+                control.figures["redactions"] += len(cleaned.redactions)
+        for captured in self._store.capture(candidates):
+            control.figures[_FIGURES[captured.outcome]] += 1
+            if captured.outcome == "ignored" and captured.reason:
+                control.figures[f"ignored: {captured.reason}"] += 1
+
+
+def named(source: str) -> Source:
+    """The source of this name. Raises EngineError listing those there are."""
+    for known in SOURCES:
+        if known.name == source:
+            return known
+    names = ", ".join(known.name for known in SOURCES)
+    raise invalid(f"source: there is no source {source!r}; known are {names}.", "source")
+
+
+def source_states(records: ProgressRecords) -> list[SourceState]:
+    """Every source: whether the user turned it on, and what its tool has on this machine."""
+    known = records.sources()
+    states: list[SourceState] = []
+    for source in SOURCES:
+        files = source.locate(os.environ, Path.home())
+        record = known.get(source.name)
+        states.append(
+            SourceState(
+                name=source.name,
+                title=source.title,
+                enabled=record is not None and record.enabled,
+                found=len(files),
+                locations=sorted({str(file.parent) for file in files})[:_LISTED_FOLDERS],
+                last_synced_at=record.last_synced_at if record else None,
+            )
+        )
+    return states
+
+
+def _batches(items: Iterable[Exchange | Failure]) -> Iterator[list[Exchange | Failure]]:
+    batch: list[Exchange | Failure] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 1
+    except OSError:
+        return 1

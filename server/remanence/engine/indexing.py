@@ -1,0 +1,251 @@
+"""What follows a capture in the background: vectors, keywords, a place in each index.
+
+One thread does it all, newest first. The queues are the database's own (`memory.backlog`), the indexes
+only caches of it: whatever happens to this thread or its process, the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from remanence.engine.embedding import EmbedderSlot
+from remanence.memory.backlog import Backlog, LexicalRow, Phrase, Waiting
+from remanence.memory.database import StoreError
+from remanence.memory.dense import DenseIndex
+from remanence.memory.index_files import IndexReadError, IndexWriteError
+from remanence.memory.keywords import candidates
+from remanence.memory.lexical import LexicalDocument, LexicalIndex
+from remanence.memory.store import Store
+from remanence.models.embedder import Embedder
+from remanence.models.keyword_client import KeywordWorker
+from remanence.models.worker_messages import KeywordRequest, WorkerError
+from remanence.paths import Home
+
+log = logging.getLogger(__name__)
+
+_EMBED_BATCH = 64
+_KEYWORD_BATCH = 32
+_TEXT_BATCH = 1000
+_VECTOR_BATCH = 4096
+_SNAPSHOT_AFTER = 5000  # vectors since the last one
+_PURGE_AT_ONCE = 10_000  # exchanges; a larger store waits until nobody needs the processor
+_IDLE_SECONDS = 20.0
+_RETRY_SECONDS = 5.0
+
+
+class Indexing:
+    """The indexes of one engine and the thread that keeps them up to date."""
+
+    def __init__(self, home: Home, store: Store, embedders: EmbedderSlot, keywords_per_exchange: int) -> None:
+        self.backlog = Backlog(store.database)
+        self.lexical = LexicalIndex.open(home.indexes / "lexical")
+        self.dense: DenseIndex | None = None
+        self.trouble: str | None = None
+        self.busy = False
+        self._home = home
+        self._store = store
+        self._embedders = embedders
+        self._per_exchange = keywords_per_exchange
+        self._worker: KeywordWorker | None = None
+        self._caught_up: int | None = None  # the revision up to which dense holds all vectors, once known
+        self._unsaved = 0
+        self._idle = False
+        self._purge_mark = home.indexes / "purge"
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._rebuild = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="indexing", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was stored."""
+        self._wake.set()
+
+    def rebuild(self) -> None:
+        """Make both indexes again from the database, in the background; the old ones serve meanwhile."""
+        self._rebuild.set()
+        self._wake.set()
+
+    def is_building(self) -> bool:
+        """Whether an index does not hold yet what the database holds for it."""
+        return self._rebuild.is_set() or (self.dense is not None and self._caught_up is None)
+
+    def is_rebuilding(self) -> bool:
+        return self._rebuild.is_set()
+
+    def count_to_keyword(self) -> int:
+        """Rows that wait for keywords; none when the user turned keywords off."""
+        return self.backlog.count_to_keyword() if self._per_exchange else 0
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Take rows out of both indexes now; their words leave the lexical files soon after."""
+        self._purge_mark.touch(mode=0o600)  # a file: a crash must not make us remember
+        self.lexical.remove(rows)
+        self.lexical.commit(self.lexical.revision)
+        if self.dense is not None:
+            self.dense.remove(np.asarray(rows, np.int64))
+        self._wake.set()
+
+    def close(self) -> None:
+        """Finish the batch under way, save the indexes, end the worker."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=20)
+        try:
+            self._save()
+        except (IndexWriteError, StoreError) as error:
+            log.warning("an index was not saved: %s", error)
+        self._end_worker()
+        self.lexical.close()
+        if self.dense is not None:
+            self.dense.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self.busy = self._step()
+                self.trouble = None
+            except (StoreError, IndexWriteError, IndexReadError, WorkerError) as error:
+                log.warning("indexing pauses: %s", error)
+                self.trouble, self.busy = str(error), False
+                self._stopping.wait(_RETRY_SECONDS)
+                continue
+            if self.busy:
+                continue
+            if not self._wake.wait(_IDLE_SECONDS):
+                self._end_worker()
+                self._idle = True
+
+    def _step(self) -> bool:
+        """Do the most urgent batch; whether there was one."""
+        if self._rebuild.is_set():
+            self._rebuild_text()
+            self._reopen_dense(fresh=True)
+            self._rebuild.clear()
+            return True
+        if self._index_text(self.lexical):
+            return True
+        embedder = self._embedders.get() if self._store.count() else None
+        if embedder is not None:
+            if self.dense is None or self.dense.model_id != embedder.model_id:
+                self._reopen_dense(embedder=embedder)
+            if self._catch_up() or self._embed(embedder):
+                return True
+            self._save()
+            if self._keyword(embedder):
+                return True
+        if self._purge_mark.exists() and (self._idle or self._store.count() <= _PURGE_AT_ONCE):
+            self._purge_mark.unlink()
+            self._rebuild_text()
+        self._idle = False
+        return False
+
+    def _index_text(self, index: LexicalIndex) -> bool:
+        """Bring a lexical index one batch nearer to the database; whether there is more."""
+        newest = self._store.revision()
+        if index.revision >= newest:
+            return False
+        changed = self.backlog.changed(index.revision, _TEXT_BATCH)
+        whole = len(changed) < _TEXT_BATCH
+        index.remove(self.backlog.deleted(index.revision))
+        index.add(changed)
+        index.commit(newest if whole else changed[-1].revision)
+        return not whole
+
+    def _rebuild_text(self) -> None:
+        """Build a new lexical index beside the old one, then put it in its place."""
+        place, beside = self._home.indexes / "lexical", self._home.indexes / "lexical.new"
+        shutil.rmtree(beside, ignore_errors=True)
+        fresh = LexicalIndex.open(beside)
+        while self._index_text(fresh):
+            if self._stopping.is_set():
+                fresh.close()
+                return
+        fresh.close()
+        self.lexical.close()
+        shutil.rmtree(place, ignore_errors=True)
+        beside.rename(place)
+        self.lexical = LexicalIndex.open(place)
+
+    def _reopen_dense(self, *, embedder: Embedder | None = None, fresh: bool = False) -> None:
+        embedder = embedder or self._embedders.get()
+        if self.dense is not None:
+            self.dense.close()
+            self.dense = None
+        if embedder is None:
+            return
+        folder = self._home.indexes / "dense"
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._caught_up = None
+        self.dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
+        gone = self.backlog.without_vector(embedder.model_id, self.dense.revision)
+        self.dense.remove(np.asarray(gone, np.int64))
+        self._unsaved = len(gone)
+
+    def _catch_up(self) -> bool:
+        """Add what was embedded since the snapshot; whether that is still under way."""
+        dense = self.dense
+        if dense is None or self._caught_up is not None:
+            return False
+        reached = dense.revision
+        while not self._stopping.is_set():
+            found = self.backlog.vectors(dense.model_id, reached, _VECTOR_BATCH)
+            if not len(found.numbers):
+                break
+            dense.add(found.numbers, found.values)
+            self._unsaved += len(found.numbers)
+            reached = found.revision
+        if self._stopping.is_set():
+            return False
+        if len(dense) != self.backlog.count_vectors(dense.model_id):
+            log.warning("the dense index does not match the database: it is built again")
+            self._reopen_dense(fresh=True)
+            return True
+        self._caught_up = reached
+        return True
+
+    def _embed(self, embedder: Embedder) -> bool:
+        waiting = self.backlog.to_embed(embedder.model_id, _EMBED_BATCH)
+        if not waiting or self.dense is None:
+            return False
+        vectors = embedder.encode([item.text for item in waiting])
+        kept = self.backlog.put_vectors(embedder.model_id, waiting, vectors)
+        self.dense.add(np.asarray([waiting[position].row for position in kept], np.int64), vectors[kept])
+        self._unsaved += len(kept)
+        if self._unsaved > _SNAPSHOT_AFTER:
+            self._save()
+        return True
+
+    def _keyword(self, embedder: Embedder) -> bool:
+        if not self._per_exchange:
+            return False
+        waiting = self.backlog.to_keyword(embedder.model_id, _KEYWORD_BATCH)
+        if not waiting:
+            return False
+        if self._worker is None:
+            self._worker = KeywordWorker(self._embedders.folder)
+        return True
+
+    def _save(self) -> None:
+        """Make the dense index durable, as complete up to the vectors of this moment."""
+        if self.dense is None or self._caught_up is None or not self._unsaved:
+            return
+        self.dense.snapshot(self._store.revision())
+        self._unsaved = 0
+        if self.backlog.count_to_embed(self.dense.model_id) == 0:
+            self.backlog.drop_other_vectors(self.dense.model_id)
+
+    def _end_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None

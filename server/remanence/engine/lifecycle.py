@@ -1,0 +1,137 @@
+"""The engine's life: one per data directory under a lock, ready when it says so, gone when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import uvicorn
+
+from remanence import __version__
+from remanence.engine.address import Address, bind, read_address, write_address
+from remanence.engine.app import Activity, create_app
+from remanence.engine.service import Service, open_service
+from remanence.engine.verbs import EngineError
+from remanence.paths import Home
+from remanence.settings import Settings, SettingsError, load_settings
+
+log = logging.getLogger(__name__)
+
+_LOCK_SECONDS = 10.0  # how long a predecessor may take to end
+_WATCH_SECONDS = 1.0
+_LOG_BYTES = 5 * 2**20
+
+
+def run_engine(home: Home) -> int:
+    """Serve this data directory until idle or asked to end; the process's exit status.
+
+    Another engine that holds the lock is no error: the doors will find that one.
+    """
+    home.create()
+    _start_log(home.logs / "engine.log")
+    try:
+        with filelock.FileLock(home.engine_lock, timeout=_LOCK_SECONDS, mode=0o600):
+            return _serve(home)
+    except filelock.Timeout:
+        return 0
+    except EngineError as error:
+        log.error(error.message)
+        return 1
+
+
+def _serve(home: Home) -> int:
+    try:
+        settings = load_settings(home.settings)
+    except SettingsError as error:
+        raise EngineError("unavailable", str(error)) from error
+    service = open_service(home, settings)
+    try:
+        listening, address = bind(home, __version__, secrets.token_urlsafe(32))
+        activity = Activity()
+        server = uvicorn.Server(_config())
+
+        def drain() -> None:
+            server.should_exit = True
+
+        server.config.app = create_app(
+            service.handlers(), activity, drain, home=str(home.root), token=address.token
+        )
+        write_address(home, address)
+        try:
+            asyncio.run(_run(server, listening, _Watch(home, address, service, activity, settings)))
+        finally:
+            if read_address(home) == address:
+                home.engine_state.unlink(missing_ok=True)
+            if address.socket:
+                Path(address.socket).unlink(missing_ok=True)
+    finally:
+        service.close()
+    return 0
+
+
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(
+        app="",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=120,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What decides when an engine has done its time."""
+
+    home: Home
+    address: Address
+    service: Service
+    activity: Activity
+    settings: Settings
+
+    def is_over(self, now: float) -> bool:
+        """Nobody has asked for anything for a while and no work waits, or the directory was taken away."""
+        if read_address(self.home) != self.address:
+            return True
+        if self.activity.requests or self.service.is_busy():
+            self.activity.last = now
+        return now - self.activity.last > self.settings.engine.idle_minutes * 60
+
+
+async def _run(server: uvicorn.Server, listening: socket.socket, watch: _Watch) -> None:
+    loop = asyncio.get_running_loop()
+    watch.activity.last = loop.time()
+
+    async def look() -> None:
+        while not watch.is_over(loop.time()):
+            await asyncio.sleep(_WATCH_SECONDS)
+        server.should_exit = True
+
+    looking = asyncio.create_task(look(), name="idle watch")
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        looking.cancel()
+
+
+def _start_log(path: Path) -> None:
+    """Log to the file, cut when it has grown large. No memory's text is ever logged."""
+    if path.exists() and path.stat().st_size > _LOG_BYTES:
+        path.replace(path.with_suffix(".old.log"))
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    logging.basicConfig(
+        filename=path,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )

@@ -1,0 +1,274 @@
+"""What the engine can do: one method a verb, plain and thread-safe, with or without a socket in front."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from remanence.engine import messages as m
+from remanence.engine.capturing import clean
+from remanence.engine.doctor import examine
+from remanence.engine.embedding import EmbedderSlot
+from remanence.engine.importing import Importer, named, source_states
+from remanence.engine.indexing import Indexing
+from remanence.engine.jobs import Control, Jobs, Work
+from remanence.engine.observing import observe
+from remanence.engine.searching import Searching
+from remanence.engine.verbs import VERBS, Cancelled, EngineError, Handler, invalid
+from remanence.memory.database import StoreError
+from remanence.memory.dense import Cancelled as SearchCancelled
+from remanence.memory.exchange import Exchange
+from remanence.memory.index_files import IndexReadError, IndexWriteError
+from remanence.memory.progress_records import ProgressRecords
+from remanence.memory.prompt import enrich
+from remanence.memory.rows import Scope
+from remanence.memory.store import Store
+from remanence.memory.timestamps import to_ms
+from remanence.paths import Home
+from remanence.settings import Settings
+
+_ENRICH_DEPTH = 20
+
+
+class Service:
+    """The engine of one data directory. Create it with `open_service`."""
+
+    def __init__(self, home: Home, store: Store, settings: Settings) -> None:
+        self.home = home
+        self.store = store
+        self.settings = settings
+        self.records = ProgressRecords(store.database)
+        self.embedders = EmbedderSlot(home, settings.embedder.model, settings.embedder.threads)
+        self.indexing = Indexing(home, store, self.embedders, settings.keywords.per_exchange)
+        self.searching = Searching(store, self.indexing, self.embedders)
+        self.importer = Importer(store, self.records, self.indexing.wake)
+        self.jobs_queue = Jobs(self.records)
+
+    def start(self) -> None:
+        """Begin the background work: indexing, jobs that were interrupted, the embedder if it is missing."""
+        self.indexing.start()
+        self.jobs_queue.take_up(self._resume)
+        if not self.embedders.is_prepared():
+            self.prepare(m.PrepareRequest(), _never)
+
+    def handlers(self) -> dict[str, Handler]:
+        """Each verb's method; errors come out as EngineError."""
+        return {name: _in_words(getattr(self, name)) for name in VERBS}
+
+    def is_busy(self) -> bool:
+        """Whether something would be interrupted if the engine ended now."""
+        return self.jobs_queue.busy() or self.indexing.busy
+
+    def close(self) -> None:
+        """End the background work and save the indexes."""
+        self.jobs_queue.close()
+        self.indexing.close()
+        self.store.close()
+
+    # The verbs
+
+    def capture(self, request: m.CaptureRequest, cancelled: Cancelled) -> m.CaptureResponse:
+        if not request.answer.strip():
+            raise invalid("answer: it is empty.", "answer")
+        raw = Exchange(
+            question=request.question,
+            answer=request.answer,
+            tool=request.tool.strip() or "manual",
+            conversation_id=request.conversation_id or "",
+            turn_key=request.turn_key,
+            external_id=request.external_id,
+            asked_at=_moment(request.asked_at, "askedAt"),
+            answered_at=_moment(request.answered_at, "answeredAt"),
+            model=request.model,
+            workspace=request.workspace,
+            uri=request.uri,
+            language_id=request.language_id,
+            tags=tuple(request.tags),
+        )
+        cleaned = clean(raw, self.store.identity_key)
+        (captured,) = self.store.capture([cleaned.candidate])
+        self.indexing.wake()
+        return m.CaptureResponse(
+            id=captured.id,
+            status=captured.outcome,
+            redactions=list(cleaned.redactions),
+            reason=captured.reason,
+        )
+
+    def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> m.RecallResponse:
+        if not request.query.strip():
+            raise invalid("query: it is empty.", "query")
+        started = time.perf_counter()
+        memories = self.searching.recall(request, cancelled)
+        return m.RecallResponse(
+            memories=memories,
+            took_ms=round((time.perf_counter() - started) * 1000, 3),
+            degraded=self._degraded(),
+        )
+
+    def complete(self, request: m.CompleteRequest, cancelled: Cancelled) -> m.CompleteResponse:
+        questions, blocks = self.searching.complete(request, cancelled)
+        return m.CompleteResponse(questions=questions, code_blocks=blocks, degraded=self._degraded())
+
+    def enrich_prompt(self, request: m.EnrichPromptRequest, cancelled: Cancelled) -> m.EnrichPromptResponse:
+        if not request.prompt.strip():
+            raise invalid("prompt: it is empty.", "prompt")
+        rows = self.searching.for_prompt(request, _ENRICH_DEPTH, cancelled)
+        enriched = enrich(request.prompt, rows, request.token_budget)
+        return m.EnrichPromptResponse(
+            prompt=enriched.text,
+            memories=[m.PackedMemory(id=packed.row.id, tokens=packed.tokens) for packed in enriched.packed],
+            tokens=enriched.tokens,
+            degraded=self._degraded(),
+        )
+
+    def memory(self, request: m.MemoryRequest, cancelled: Cancelled) -> m.Memory:
+        row = self.store.get(request.id)
+        if row is None:
+            raise EngineError("not_found", f"There is no memory {request.id!r}.", "id")
+        return self.searching.as_memory(row)
+
+    def forget(self, request: m.ForgetRequest, cancelled: Cancelled) -> m.ForgetResponse:
+        ids = list(request.ids or [])
+        if request.filter is not None:
+            scope = _scope(request.filter)
+            if scope.is_open() and not request.filter.all:
+                raise invalid("filter: it names nothing; set `all` to forget everything.", "filter")
+            ids += self.store.ids(scope)
+        elif request.ids is None:
+            raise invalid("ids: give ids or a filter.", "ids")
+        if request.dry_run:
+            return m.ForgetResponse(forgotten=self.store.count_versions(ids))
+        rows = self.store.forget(ids)
+        if rows:
+            self.indexing.forget(rows)
+        return m.ForgetResponse(forgotten=len(rows))
+
+    def import_(self, request: m.ImportRequest, cancelled: Cancelled) -> m.ImportResponse:
+        for _ in self.importer.find(request.source, request.path):
+            break  # what leads nowhere is said now, not by a job that fails
+        return self._start_import("import", request, self._import_work(request))
+
+    def sync(self, request: m.SyncRequest, cancelled: Cancelled) -> m.ImportResponse:
+        for name in request.sources or []:
+            self.records.turn_source(named(name).name, True)
+        running = self.jobs_queue.find_live("sync")
+        if running is not None:
+            return m.ImportResponse(job_id=running.job_id)
+        return self._start_import("sync", request, self.importer.sync)
+
+    def sources(self, request: m.SourcesRequest, cancelled: Cancelled) -> m.SourcesResponse:
+        for name in (*request.enable, *request.disable):
+            named(name)
+        for name in request.enable:
+            self.records.turn_source(name, True)
+        for name in request.disable:
+            self.records.turn_source(name, False)
+        return m.SourcesResponse(sources=source_states(self.records))
+
+    def jobs(self, request: m.JobsRequest, cancelled: Cancelled) -> m.JobsResponse:
+        return m.JobsResponse(jobs=self.jobs_queue.list(request.job_id))
+
+    def cancel(self, request: m.CancelRequest, cancelled: Cancelled) -> m.JobsResponse:
+        return m.JobsResponse(jobs=self.jobs_queue.cancel(request.job_id))
+
+    def prepare(self, request: m.PrepareRequest, cancelled: Cancelled) -> m.JobStarted:
+        running = self.jobs_queue.find_live("prepare")
+        if running is not None:
+            return m.JobStarted(job_id=running.job_id)
+        self.embedders.preparing = not self.embedders.is_prepared()
+        job = self.jobs_queue.start("prepare", _json(request), self._prepare_work(request))
+        return m.JobStarted(job_id=job.job_id)
+
+    def doctor(self, request: m.DoctorRequest, cancelled: Cancelled) -> m.DoctorResponse:
+        return m.DoctorResponse(findings=examine(self.store, self.indexing, self.embedders, request))
+
+    def status(self, request: m.Empty, cancelled: Cancelled) -> m.StatusResponse:
+        return observe(
+            self.home, self.store, self.indexing, self.embedders, self.jobs_queue.list(), self._degraded()
+        )
+
+    # Background work
+
+    def _start_import(self, kind: str, request: m.Request, work: Work) -> m.ImportResponse:
+        return m.ImportResponse(job_id=self.jobs_queue.start(kind, _json(request), work).job_id)
+
+    def _import_work(self, request: m.ImportRequest) -> Work:
+        return lambda control: self.importer.import_(control, request.source, request.path)
+
+    def _prepare_work(self, request: m.PrepareRequest) -> Work:
+        def work(control: Control) -> None:
+            self.embedders.prepare(control, force=request.force)
+            self.indexing.wake()
+
+        return work
+
+    def _resume(self, kind: str, request: str) -> Work | None:
+        """The work of a job that an engine's end interrupted: each kind can be done twice without harm."""
+        if kind == "import":
+            return self._import_work(msgspec.json.decode(request, type=m.ImportRequest))
+        if kind == "prepare":
+            return self._prepare_work(msgspec.json.decode(request, type=m.PrepareRequest))
+        return self.importer.sync if kind == "sync" else None
+
+    def _degraded(self) -> str | None:
+        if self.indexing.trouble is not None:
+            return f"indexing pauses: {self.indexing.trouble}"
+        if self.indexing.is_building():
+            return "an index is being built: older memories may be missing"
+        return self.embedders.degraded()
+
+
+def open_service(home: Home, settings: Settings) -> Service:
+    """Open the memory of this data directory and start its background work. Raises EngineError in words."""
+    home.create()
+    try:
+        service = Service(home, Store.open(home.database), settings)
+    except (StoreError, IndexWriteError) as error:
+        raise EngineError("unavailable", str(error)) from error
+    service.start()
+    return service
+
+
+def _in_words(method: Callable[[Any, Cancelled], m.Response]) -> Handler:
+    @functools.wraps(method)
+    def handler(request: Any, cancelled: Cancelled) -> m.Response:
+        try:
+            return method(request, cancelled)
+        except (StoreError, IndexReadError, IndexWriteError) as error:
+            raise EngineError("unavailable", str(error)) from error
+        except SearchCancelled as error:
+            raise EngineError("cancelled", "The request was cancelled.") from error
+
+    return handler
+
+
+def _moment(value: m.Timestamp | None, field: str) -> int | None:
+    """A time a caller gave, in epoch ms; one that lies in the future or before 2015 is refused."""
+    moment = to_ms(value)
+    if value is not None and moment is None:
+        raise invalid(f"{field}: {value!r} is no ISO-8601 date or epoch time between 2015 and now.", field)
+    return moment
+
+
+def _scope(chosen: m.MemoryFilter) -> Scope:
+    return Scope(
+        workspace=chosen.workspace,
+        tool=chosen.tool,
+        conversation_id=chosen.conversation_id,
+        since=_moment(chosen.since, "since"),
+        until=_moment(chosen.until, "until"),
+        tag=chosen.tag,
+    )
+
+
+def _json(request: m.Request) -> str:
+    return m.to_json(request).decode()
+
+
+def _never() -> bool:
+    return False

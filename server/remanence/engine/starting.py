@@ -1,0 +1,146 @@
+"""How a door finds the engine of a data directory, and starts one where none runs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import httpcore
+import msgspec
+
+from remanence import __version__
+from remanence.engine.address import Address, post, read_address
+from remanence.engine.messages import PingResponse
+from remanence.engine.verbs import EngineError
+from remanence.paths import Home
+
+_START_SECONDS = 30.0
+_DRAIN_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+
+
+async def ensure_engine(home: Home, dead: Address | None = None) -> Address:
+    """The address of a living engine of at least this version. Raises EngineError in words.
+
+    However many doors call this at once, one engine is started. `dead` is known to be gone or going.
+    """
+    address = await _living(home)
+    if address is not None and address != dead and not _is_older(address.version):
+        return address
+    home.create()
+    lock = filelock.FileLock(home.start_lock, mode=0o600)
+    deadline = time.monotonic() + _START_SECONDS + _DRAIN_SECONDS
+    while True:
+        try:
+            lock.acquire(blocking=False)
+            break
+        except filelock.Timeout:
+            if time.monotonic() > deadline:
+                raise _not_started(home) from None
+            await asyncio.sleep(_POLL_SECONDS)
+    try:
+        address = await _living(home)
+        if address is not None and address.pid != (dead.pid if dead else None):
+            if not _is_older(address.version):
+                return address
+            await _drain(home, address)
+        return await _start(home)
+    finally:
+        lock.release()
+
+
+async def ping(address: Address) -> PingResponse | None:
+    """Whether the engine at this address answers."""
+    async with address.pool() as pool:
+        try:
+            answer = await post(pool, address, "ping", b"")
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+            return None
+    return msgspec.json.decode(answer.content, type=PingResponse) if answer.status == 200 else None
+
+
+async def drain(home: Home) -> bool:
+    """Ask the engine of this home to finish what it does and end; whether one was there."""
+    address = await _living(home)
+    if address is None:
+        return False
+    await _drain(home, address)
+    return True
+
+
+async def _living(home: Home) -> Address | None:
+    address = read_address(home)
+    return address if address is not None and await ping(address) is not None else None
+
+
+async def _drain(home: Home, address: Address) -> None:
+    async with address.pool() as pool:
+        try:
+            await post(pool, address, "drain", b"")
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+            return
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while _is_held(home.engine_lock) and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _start(home: Home) -> Address:
+    log_file = home.logs / "engine.log"
+    with open(log_file, "ab") as log:
+        log_file.chmod(0o600)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "remanence", "--home", str(home.root), "engine"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        address = await _living(home)
+        if address is not None:
+            return address
+        if child.poll() not in (None, 0):
+            raise _not_started(home)
+        await asyncio.sleep(_POLL_SECONDS)
+    raise _not_started(home)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a living engine holds this lock; the system frees a dead one's."""
+    lock = filelock.FileLock(path, mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _not_started(home: Home) -> EngineError:
+    log_file = home.logs / "engine.log"
+    said = _last_line(log_file)
+    return EngineError(
+        "unavailable", f"The engine did not start: {said or 'it said nothing'} (see {log_file})"
+    )
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _is_older(version: str) -> bool:
+    return _parts(version) < _parts(__version__)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -1,0 +1,59 @@
+"""What the engine can be asked: each verb with what it takes and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from remanence.engine import messages as m
+
+Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`name` stands in the HTTP path and names the service's method."""
+
+    name: str
+    request: type[m.Request]
+    response: type[m.Response]
+
+
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb("capture", m.CaptureRequest, m.CaptureResponse),
+        Verb("recall", m.RecallRequest, m.RecallResponse),
+        Verb("complete", m.CompleteRequest, m.CompleteResponse),
+        Verb("enrich_prompt", m.EnrichPromptRequest, m.EnrichPromptResponse),
+        Verb("memory", m.MemoryRequest, m.Memory),
+        Verb("forget", m.ForgetRequest, m.ForgetResponse),
+        Verb("import_", m.ImportRequest, m.ImportResponse),
+        Verb("sync", m.SyncRequest, m.ImportResponse),
+        Verb("sources", m.SourcesRequest, m.SourcesResponse),
+        Verb("jobs", m.JobsRequest, m.JobsResponse),
+        Verb("cancel", m.CancelRequest, m.JobsResponse),
+        Verb("prepare", m.PrepareRequest, m.JobStarted),
+        Verb("doctor", m.DoctorRequest, m.DoctorResponse),
+        Verb("status", m.Empty, m.StatusResponse),
+    )
+}
+
+
+class EngineError(Exception):
+    """A request the engine could not fulfil. `field` names the argument at fault, where one is."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+
+
+def invalid(message: str, field: str | None = None) -> EngineError:
+    """The caller's mistake, in words."""
+    return EngineError("invalid", message, field)
+
+
+Handler = Callable[[Any, Cancelled], m.Response]
