@@ -136,7 +136,7 @@ class Service:
         ids = list(request.ids or [])
         if request.filter is not None:
             scope = _scope(request.filter)
-            if scope.is_open() and not request.filter.all:
+            if not scope and not request.filter.all:
                 raise invalid("filter: it names nothing; set `all` to forget everything.", "filter")
             ids += self.store.ids(scope)
         elif request.ids is None:
