@@ -1,6 +1,6 @@
 // A REMANENCE_HOME of its own for the tests, filled and looked into with the real command line.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,9 +31,8 @@ export function createMemory() {
       throw new Error("the import was not indexed");
     },
 
-    async remove() {
-      process.kill(JSON.parse(readFileSync(join(home, "engine.json"), "utf8")).pid, "SIGKILL");
-      await sleep(100);
+    remove() {
+      run("stop");
       rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };

@@ -20,7 +20,7 @@ before(async () => {
 
 after(async () => {
   await vscode?.stop();
-  await memory?.remove();
+  memory?.remove();
 });
 
 async function open(t, name, text) {

@@ -4,6 +4,9 @@ import { tellProblem } from "./problem";
 import { interpreterChooser } from "./pythonExtension";
 import { Server } from "./server";
 
+/** The server itself follows changes of every other setting. */
+const READ_AT_START = ["remanence.server", "remanence.python", "remanence.standalone"];
+
 let server: Server | undefined;
 
 /** Never fails: without a server the commands are there and say what to do. */
@@ -21,8 +24,8 @@ export function activate({ subscriptions }: vscode.ExtensionContext): void {
   subscriptions.push(
     output,
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration("remanence")) {
-        void server?.restart(); // its options are read as it starts, and a start is fast
+      if (READ_AT_START.some((setting) => event.affectsConfiguration(setting))) {
+        void server?.restart();
       }
     }),
     vscode.workspace.onDidGrantWorkspaceTrust(restartForInterpreter),

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { Memory } from "./messages";
+import { ageOf, oneLine } from "./wording";
 
 /** The server gives the text of this scheme's documents (`workspace/textDocumentContent`): one memory each. */
 const MEMORY_SCHEME = "remanence";
@@ -31,21 +32,4 @@ export function memoryItem(memory: Memory): MemoryItem {
     detail: oneLine(memory.excerpt),
     memory,
   };
-}
-
-/** "today", "3 days ago", "2 months ago": how long before `now` (both epoch milliseconds). */
-export function ageOf(at: number, now: number): string {
-  const days = Math.floor((now - at) / 86_400_000);
-  const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-  if (days < 1) {
-    return "today";
-  }
-  if (days < 60) {
-    return ago.format(-days, "day");
-  }
-  return days < 730 ? ago.format(-Math.floor(days / 30), "month") : ago.format(-Math.floor(days / 365), "year");
-}
-
-export function oneLine(text: string): string {
-  return text.replace(/\s+/g, " ").trim().slice(0, 200);
 }

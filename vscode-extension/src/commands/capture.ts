@@ -1,8 +1,9 @@
 import * as vscode from "vscode";
-import { openMemory, oneLine } from "../memoryDocuments";
+import { openMemory } from "../memoryDocuments";
 import type { CaptureResponse } from "../messages";
 import { placeOf, selectedText, workspaceOf } from "../place";
 import type { Server } from "../server";
+import { oneLine } from "../wording";
 
 /** The selection is the answer, or the clipboard where nothing is selected. */
 export async function captureSelection(server: Server): Promise<void> {

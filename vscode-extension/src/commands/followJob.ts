@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as vscode from "vscode";
 import type { Job } from "../messages";
 import type { Server } from "../server";
+import { figuresOf } from "../wording";
 
 const ASK_EVERY_MS = 300;
 
@@ -46,9 +47,4 @@ export function tellImported(job: Job, what: string): void {
   } else {
     void vscode.window.showInformationMessage(`Remanence: ${what} is done: ${figures}.`);
   }
-}
-
-export function figuresOf(job: Job): string {
-  const parts = Object.entries(job.figures).filter(([, count]) => count > 0);
-  return parts.length === 0 ? "nothing new" : parts.map(([name, count]) => `${count} ${name}`).join(", ");
 }

@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
-import { ageOf } from "../memoryDocuments";
 import type { Job } from "../messages";
 import type { Server } from "../server";
-import { figuresOf, followJob, hasEnded, tellImported } from "./followJob";
+import { ageOf, figuresOf } from "../wording";
+import { followJob, hasEnded, tellImported } from "./followJob";
 
 interface JobItem extends vscode.QuickPickItem {
   readonly job: Job;

@@ -1,8 +1,9 @@
 import * as vscode from "vscode";
-import { memoryItem, oneLine, openMemory, type MemoryItem } from "../memoryDocuments";
+import { memoryItem, openMemory, type MemoryItem } from "../memoryDocuments";
 import type { Memory } from "../messages";
 import { placeOf, selectedText } from "../place";
 import type { Server } from "../server";
+import { oneLine } from "../wording";
 
 const LIMIT = 20;
 

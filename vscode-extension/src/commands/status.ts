@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
-import { ageOf } from "../memoryDocuments";
 import type { StatusResponse } from "../messages";
 import type { Server } from "../server";
+import { ageOf } from "../wording";
 
 const STATUS_SCHEME = "remanence-status";
 const STATUS_URI = vscode.Uri.from({ scheme: STATUS_SCHEME, path: "/Remanence Status.md" });

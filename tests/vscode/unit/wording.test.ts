@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Job } from "../../../vscode-extension/src/messages";
+import { ageOf, figuresOf, oneLine } from "../../../vscode-extension/src/wording";
+
+const DAY = 86_400_000;
+const NOW = Date.UTC(2026, 5, 1);
+
+test("an age is said in the unit a person would use", () => {
+  const ages = [0.9, 1, 3, 59, 60, 729, 730].map((days) => ageOf(NOW - days * DAY, NOW));
+  assert.deepEqual(ages, ["today", "yesterday", "3 days ago", "59 days ago", "2 months ago", "24 months ago", "2 years ago"]);
+});
+
+test("a text of several lines becomes one of at most 200 characters", () => {
+  assert.equal(oneLine("  why\n\tdoes it\r\nfail? "), "why does it fail?");
+  assert.equal(oneLine("x".repeat(500)).length, 200);
+});
+
+test("counts that are zero are left out", () => {
+  const job: Job = {
+    jobId: "1", kind: "import", state: "done", progress: 1, message: "", reasons: [], error: null,
+    figures: { read: 4, stored: 3, duplicates: 0, failed: 1 }, createdAt: 0, finishedAt: null,
+  };
+  assert.equal(figuresOf(job), "4 read, 3 stored, 1 failed");
+  assert.equal(figuresOf({ ...job, figures: { read: 0 } }), "nothing new");
+});

@@ -1,0 +1,26 @@
+/** How things are said in lists and messages. Knows nothing of VS Code. */
+
+import type { Job } from "./messages";
+
+/** "today", "3 days ago", "2 months ago": how long before `now` (both epoch milliseconds). */
+export function ageOf(at: number, now: number): string {
+  const days = Math.floor((now - at) / 86_400_000);
+  const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  if (days < 1) {
+    return "today";
+  }
+  if (days < 60) {
+    return ago.format(-days, "day");
+  }
+  return days < 730 ? ago.format(-Math.floor(days / 30), "month") : ago.format(-Math.floor(days / 365), "year");
+}
+
+export function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim().slice(0, 200);
+}
+
+/** "3 stored, 1 failed": the counts of a job that are not zero. */
+export function figuresOf(job: Job): string {
+  const parts = Object.entries(job.figures).filter(([, count]) => count > 0);
+  return parts.length === 0 ? "nothing new" : parts.map(([name, count]) => `${count} ${name}`).join(", ");
+}
