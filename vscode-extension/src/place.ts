@@ -14,12 +14,6 @@ export function placeOf(editor: vscode.TextEditor | undefined): Place {
   return uri.scheme === "file" ? { uri: uri.toString(), languageId } : { languageId };
 }
 
-/** The root folder of the project that the editor's document belongs to. */
-export function workspaceOf(editor: vscode.TextEditor | undefined): string | undefined {
-  const own = editor === undefined ? undefined : vscode.workspace.getWorkspaceFolder(editor.document.uri);
-  return (own ?? vscode.workspace.workspaceFolders?.[0])?.uri.fsPath;
-}
-
 export function selectedText(editor: vscode.TextEditor | undefined): string {
   return editor === undefined ? "" : editor.document.getText(editor.selection);
 }

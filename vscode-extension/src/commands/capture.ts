@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { openMemory } from "../memoryDocuments";
 import type { CaptureResponse } from "../messages";
-import { placeOf, selectedText, workspaceOf } from "../place";
+import { placeOf, selectedText } from "../place";
 import type { Server } from "../server";
 import { oneLine } from "../wording";
 
@@ -70,7 +70,6 @@ async function capture(
     question,
     answer,
     askedAt: Date.now(),
-    workspace: workspaceOf(editor) ?? null,
     ...placeOf(editor),
   });
   const actions = captured.status === "ignored" ? [] : ["Open"];

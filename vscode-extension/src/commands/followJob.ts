@@ -6,28 +6,38 @@ import { figuresOf } from "../wording";
 
 const ASK_EVERY_MS = 300;
 
-/** Shows a job's progress until it has ended, and cancels it when the user does. Gives its last state. */
+/** Gives a job's last state once it has ended; until then tells `seen` how it goes. */
+export async function endOf(server: Server, jobId: string, seen?: (job: Job) => Promise<void>): Promise<Job> {
+  for (;;) {
+    const job = (await server.call("remanence.jobs", { jobId })).jobs[0];
+    if (job === undefined) {
+      throw new Error(`the server knows no job ${jobId}`);
+    }
+    if (hasEnded(job)) {
+      return job;
+    }
+    await seen?.(job);
+    await sleep(ASK_EVERY_MS);
+  }
+}
+
+/**
+ * Shows the progress of a job that this window did not start, and cancels it when the user does.
+ * (A job that a command of this window starts is shown by the server itself.)
+ */
 export function followJob(server: Server, jobId: string, title: string): Thenable<Job> {
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  return vscode.window.withProgress(options, async (progress, token) => {
+  return vscode.window.withProgress(options, (progress, token) => {
     let cancelling = false;
     let shown = 0;
-    for (;;) {
+    return endOf(server, jobId, async (job) => {
+      progress.report({ message: job.message, increment: Math.max(0, (job.progress - shown) * 100) });
+      shown = Math.max(shown, job.progress);
       if (token.isCancellationRequested && !cancelling) {
         cancelling = true;
         await server.call("remanence.cancel", { jobId });
       }
-      const job = (await server.call("remanence.jobs", { jobId })).jobs[0];
-      if (job === undefined) {
-        throw new Error(`the server knows no job ${jobId}`);
-      }
-      if (hasEnded(job)) {
-        return job;
-      }
-      progress.report({ message: job.message, increment: Math.max(0, (job.progress - shown) * 100) });
-      shown = Math.max(shown, job.progress);
-      await sleep(ASK_EVERY_MS);
-    }
+    });
   });
 }
 

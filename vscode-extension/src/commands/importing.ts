@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import type { Server } from "../server";
-import { followJob, tellImported } from "./followJob";
+import { endOf, tellImported } from "./followJob";
 
 const FILE = "A file…";
 const FOLDER = "A folder…";
@@ -26,5 +26,5 @@ export async function importConversations(server: Server): Promise<void> {
     return;
   }
   const { jobId } = await server.call("remanence.import", { path });
-  tellImported(await followJob(server, jobId, "Remanence: importing"), "the import");
+  tellImported(await endOf(server, jobId), "the import");
 }

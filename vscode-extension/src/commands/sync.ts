@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { SourceState } from "../messages";
 import type { Server } from "../server";
-import { followJob, tellImported } from "./followJob";
+import { endOf, tellImported } from "./followJob";
 
 interface SourceItem extends vscode.QuickPickItem {
   readonly source: SourceState;
@@ -30,7 +30,7 @@ export async function sync(server: Server): Promise<void> {
   }
   if (on.length > 0) {
     const { jobId } = await server.call("remanence.sync", { sources: on });
-    tellImported(await followJob(server, jobId, "Remanence: importing what is new"), "the import");
+    tellImported(await endOf(server, jobId), "the import");
   }
 }
 
