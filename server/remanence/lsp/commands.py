@@ -1,0 +1,75 @@
+"""workspace/executeCommand: the engine's verbs, each taking at most one object and giving plain JSON.
+
+A client that cannot pass arguments may leave out the object, or give null, wherever every field has a
+default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from remanence.engine import messages as m
+from remanence.engine.client import EngineClient, EngineError, parse_request
+from remanence.lsp.documents import folder_of
+from remanence.lsp.engine_errors import ENGINE_SECONDS, as_response
+from remanence.lsp.language_server import RemanenceLanguageServer
+from remanence.lsp.progress import show_job
+
+
+@dataclass(frozen=True, slots=True)
+class CommandVerb:
+    """A command's verb; `starts_job`: what it answers with names a job that goes on."""
+
+    verb: str
+    request: type[m.Request]
+    starts_job: bool = False
+
+
+COMMANDS: dict[str, CommandVerb] = {
+    "remanence.capture": CommandVerb("capture", m.CaptureRequest),
+    "remanence.recall": CommandVerb("recall", m.RecallRequest),
+    "remanence.enrichPrompt": CommandVerb("enrich_prompt", m.EnrichPromptRequest),
+    "remanence.memory": CommandVerb("memory", m.MemoryRequest),
+    "remanence.forget": CommandVerb("forget", m.ForgetRequest),
+    "remanence.import": CommandVerb("import_", m.ImportRequest, starts_job=True),
+    "remanence.sync": CommandVerb("sync", m.SyncRequest, starts_job=True),
+    "remanence.sources": CommandVerb("sources", m.SourcesRequest),
+    "remanence.jobs": CommandVerb("jobs", m.JobsRequest),
+    "remanence.cancel": CommandVerb("cancel", m.CancelRequest),
+    "remanence.status": CommandVerb("status", m.Empty),
+}
+
+
+def command(name: str, verb: CommandVerb) -> Callable[[RemanenceLanguageServer, object], Awaitable[object]]:
+    """The handler of one command. It raises JSON-RPC errors that name the field at fault."""
+
+    async def run(ls: RemanenceLanguageServer, argument: object) -> object:
+        try:
+            request = parse_request(argument, verb.request)
+            engine = await ls.engine.client(ENGINE_SECONDS)
+            response = await engine.call(verb.verb, _with_workspace(ls, request))
+        except EngineError as error:
+            raise as_response(error) from error
+        if verb.starts_job:
+            _follow(ls, engine, name, response)
+        return msgspec.to_builtins(response)
+
+    return run
+
+
+def _with_workspace(ls: RemanenceLanguageServer, request: m.Request) -> m.Request:
+    """A captured exchange belongs to the folder it was asked in, unless the client names another."""
+    if isinstance(request, m.CaptureRequest) and request.workspace is None:
+        return msgspec.structs.replace(request, workspace=folder_of(ls.workspace, request.uri))
+    return request
+
+
+def _follow(ls: RemanenceLanguageServer, engine: EngineClient, name: str, response: m.Response) -> None:
+    job_id = cast(m.ImportResponse, response).job_id
+    if ls.features.progress:
+        title = "Importing memories" if name == "remanence.import" else "Syncing memories"
+        ls.background.run(show_job(ls, engine, job_id, title), "show a job's progress")

@@ -1,0 +1,57 @@
+"""textDocument/hover: what was said before about the identifier, call, import, error or comment here."""
+
+from __future__ import annotations
+
+import logging
+
+from lsprotocol import types
+
+from remanence.engine.client import EngineError
+from remanence.engine.messages import RecallRequest
+from remanence.lsp.clock import now_ms
+from remanence.lsp.documents import open_document, place_of
+from remanence.lsp.language_server import RemanenceLanguageServer
+from remanence.lsp.markdown import hover_text
+from remanence.lsp.position import client_range, column
+from remanence.lsp.under_cursor import subject_at
+
+log = logging.getLogger(__name__)
+
+
+async def hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types.Hover | None:
+    """Two or three memories, or null: over nothing worth asking, with nothing relevant remembered, and
+    while the engine is not up yet. The engine abstains rather than guess."""
+    document = open_document(ls.workspace, params.text_document.uri)
+    if document is None or not ls.options.hover.enabled:
+        return None
+    lines = document.lines
+    encoding = ls.workspace.position_encoding
+    line = params.position.line
+    if line >= len(lines):
+        return None
+    at = column(lines[line], params.position.character, encoding)
+    subject = subject_at(lines, line, at, document.language_id or "")
+    if subject is None:
+        return None
+    engine = ls.engine.ready
+    if engine is None:
+        return None
+    request = RecallRequest(
+        query=subject.query,
+        symbol=subject.symbol,
+        uri=place_of(ls.workspace, document.uri),
+        language_id=document.language_id,
+        limit=ls.options.hover.limit,
+        automatic=True,
+    )
+    try:
+        recalled = await engine.recall(request)
+    except EngineError as error:
+        log.warning("Hover without memories: %s", error.code)
+        return None
+    if not recalled.memories:
+        return None
+    return types.Hover(
+        contents=hover_text(recalled.memories, ls.features.hover, now_ms()),
+        range=client_range(lines, (line, subject.start), (line, subject.end), encoding),
+    )

@@ -1,0 +1,86 @@
+"""`remanence lsp`: the language server put together, and run over stdin and stdout."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from lsprotocol import types
+
+from remanence.lsp import completion, configuration, hover, lifetime, memory_document, sync
+from remanence.lsp.client_features import client_features
+from remanence.lsp.commands import COMMANDS, command
+from remanence.lsp.language_server import RemanenceLanguageServer
+from remanence.lsp.logs import start_logging
+from remanence.lsp.protocol import RemanenceProtocol
+from remanence.paths import Home
+
+
+def create_server(home: Home, *, standalone: bool = False) -> RemanenceLanguageServer:
+    """A language server with every handler in place; nothing is started and no file is touched.
+
+    `standalone` runs the engine inside this process instead of sharing the user's.
+    """
+    server = RemanenceLanguageServer(home, standalone=standalone)
+    server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.INITIALIZED)(initialized)
+    server.feature(types.SHUTDOWN)(shutdown)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(configuration.changed)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(sync.did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(sync.did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(sync.did_save)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(sync.did_close)
+    server.feature(types.TEXT_DOCUMENT_HOVER)(hover.hover)
+    server.feature(
+        types.TEXT_DOCUMENT_COMPLETION,
+        types.CompletionOptions(trigger_characters=completion.TRIGGERS, resolve_provider=True),
+    )(completion.complete)
+    server.feature(types.COMPLETION_ITEM_RESOLVE)(completion.resolve)
+    server.feature(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)(memory_document.memory_document)
+    for name, verb in COMMANDS.items():
+        server.command(name)(command(name, verb))
+    return server
+
+
+def run(home: Home, *, standalone: bool = False) -> int:
+    """Serve one editor until it says `exit`, closes the pipe, or dies. Returns the exit status that LSP
+    asks for: 0 after `shutdown`, 1 without."""
+    stdout = lifetime.take_stdout()
+    home.create()
+    start_logging(home)
+    server = create_server(home, standalone=standalone)
+    server.start_io(stdout=stdout)
+    return 0 if cast(RemanenceProtocol, server.protocol).is_shut_down else 1
+
+
+def initialize(ls: RemanenceLanguageServer, params: types.InitializeParams) -> None:
+    """Note who the client is. Nothing is waited for: the answer goes out at once."""
+    cast(RemanenceProtocol, ls.protocol).adopt_workspace()
+    ls.features = client_features(params.capabilities)
+    ls.initial_options = params.initialization_options
+
+
+async def initialized(ls: RemanenceLanguageServer, _: types.InitializedParams) -> None:
+    """Take the options, reach for the engine, and watch the editor's process."""
+    ls.apply_options(ls.initial_options)
+    if ls.options.standalone:
+        ls.engine.standalone = True
+    ls.engine.begin()
+    ls.background.run(_close_with_the_loop(ls), "close")
+    if ls.process_id is not None:
+        ls.background.run(lifetime.end_with(ls.process_id, ls.close), "watch the editor")
+    await configuration.register(ls)
+    await configuration.pull(ls)
+
+
+async def shutdown(ls: RemanenceLanguageServer, _: None) -> None:
+    """Finish what is under way; pygls answers and ends what is left afterwards."""
+    await ls.close()
+
+
+async def _close_with_the_loop(ls: RemanenceLanguageServer) -> None:
+    """Without `shutdown` (the pipe was closed) the loop cancels its tasks: tidy up then."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await ls.close()
