@@ -45,8 +45,9 @@ clean: ## remove what was built, cached and remembered here; .venv stays
 	find server tests configs -type d -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Remanence needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	@found=$$($(PYTHON) --version 2>/dev/null || echo "not on this machine"); \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Remanence needs Python 3.11 or later; $(PYTHON) is $$found." >&2; \
 	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 	  exit 1; \
 	}

@@ -186,15 +186,19 @@ async def complete(session: Session, uri: str) -> None:
         detail = item.label_details.description if item.label_details else item.detail
         session.terminal.line(f"  {kind:<9} {item.label}" + (f"  ({detail})" if detail else ""))
     session.terminal.done(f"{len(items)} suggestions", session.last)
-    enriched = next((item for item in items if "memory" in item.label.lower()), None)
-    expect(enriched is not None, "the menu does not offer the prompt with memory")
-    assert enriched is not None
-    resolved = await session.timed("resolve", session.editor.resolve(enriched))
+    question = next((item for item in items if item.kind == types.CompletionItemKind.Text), None)
+    enriched = next((item for item in items if item.label == "Prompt with memory"), None)
+    if question is None or enriched is None:
+        raise DemoError("the menu lacks an earlier question or the prompt with memory")
+    resolved = await session.timed("resolve", session.editor.resolve(question))
     documentation = resolved.documentation
     shown = documentation.value if isinstance(documentation, types.MarkupContent) else documentation or ""
-    expect(shown.strip(), f"{enriched.label!r} resolves to nothing")
-    session.terminal.framed(enriched.label, shown, limit=16)
-    session.terminal.done("resolved when the choice rests on it", session.last)
+    expect(shown.strip(), f"{question.label!r} resolves to nothing")
+    session.terminal.framed("the choice rests on the first question", shown, limit=12)
+    session.terminal.done("resolved", session.last)
+    edit = (await session.editor.resolve(enriched)).text_edit
+    expect(edit is not None and typed in edit.new_text, "the prompt with memory lost the prompt")
+    session.terminal.framed(enriched.label, edit.new_text if edit else "", limit=12)
 
 
 async def enrich(session: Session) -> None:
