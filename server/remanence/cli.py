@@ -102,7 +102,7 @@ def recall(home: Home, as_json: bool, **options: Any) -> None:
 def capture(home: Home, as_json: bool, question: str | None, answer: str | None, **options: Any) -> None:
     """Remember one exchange, from options or from stdin."""
     if question is None or answer is None:
-        text = click.get_text_stream("stdin").read()
+        text = sys.stdin.read()
         if question is None:
             question, _, text = text.strip().partition("\n\n")
         answer = text if answer is None else answer

@@ -18,7 +18,6 @@ from remanence.engine.parsing import parse_request
 from remanence.engine.starting import ensure_engine
 from remanence.engine.verbs import VERBS, EngineError, Handler
 from remanence.paths import Home
-from remanence.settings import Settings
 
 __all__ = ["EngineClient", "EngineError", "connect", "parse_request"]
 
@@ -150,7 +149,7 @@ class LocalClient(EngineClient):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def connect(home: Home, *, standalone: bool = False, settings: Settings | None = None) -> EngineClient:
+async def connect(home: Home, *, standalone: bool = False) -> EngineClient:
     """Reach the engine of this data directory, starting it if none runs. Raises EngineError in words."""
     if not standalone:
         client = SocketClient(home)
@@ -158,5 +157,5 @@ async def connect(home: Home, *, standalone: bool = False, settings: Settings | 
         return client
     from remanence.engine.service import open_service  # the heavy half: never loaded by a shared door
 
-    service = await asyncio.to_thread(open_service, home, settings)
+    service = await asyncio.to_thread(open_service, home)
     return LocalClient(service.handlers(), service.close)

@@ -14,16 +14,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from remanence.engine.embedding import EmbedderSlot
-from remanence.memory.backlog import Backlog, LexicalRow, Phrase, Waiting
+from remanence.memory.backlog import Backlog, Phrase
 from remanence.memory.database import StoreError
 from remanence.memory.dense import DenseIndex
 from remanence.memory.index_files import IndexReadError, IndexWriteError
 from remanence.memory.keywords import candidates
-from remanence.memory.lexical import LexicalDocument, LexicalIndex
+from remanence.memory.lexical import LexicalIndex
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
-from remanence.models.keyword_client import KeywordWorker
-from remanence.models.worker_messages import KeywordRequest, WorkerError
+from remanence.models.keyword_client import Candidates, KeywordWorker, WorkerError
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
@@ -234,6 +233,14 @@ class Indexing:
             return False
         if self._worker is None:
             self._worker = KeywordWorker(self._embedders.folder)
+        batch = [Candidates(candidates(item.question, item.answer), vector) for item, vector in waiting]
+        found = self._worker.extract(batch, self._per_exchange)
+        self.backlog.put_keywords(
+            [
+                (item, [Phrase(keyword.phrase, keyword.score) for keyword in keywords])
+                for (item, _), keywords in zip(waiting, found, strict=True)
+            ]
+        )
         return True
 
     def _save(self) -> None:

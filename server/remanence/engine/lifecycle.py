@@ -19,7 +19,6 @@ from remanence.engine.app import Activity, create_app
 from remanence.engine.service import Service, open_service
 from remanence.engine.verbs import EngineError
 from remanence.paths import Home
-from remanence.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +45,7 @@ def run_engine(home: Home) -> int:
 
 
 def _serve(home: Home) -> int:
-    try:
-        settings = load_settings(home.settings)
-    except SettingsError as error:
-        raise EngineError("unavailable", str(error)) from error
-    service = open_service(home, settings)
+    service = open_service(home)
     try:
         listening, address = bind(home, __version__, secrets.token_urlsafe(32))
         activity = Activity()
@@ -64,7 +59,7 @@ def _serve(home: Home) -> int:
         )
         write_address(home, address)
         try:
-            asyncio.run(_run(server, listening, _Watch(home, address, service, activity, settings)))
+            asyncio.run(_run(server, listening, _Watch(home, address, service, activity)))
         finally:
             if read_address(home) == address:
                 home.engine_state.unlink(missing_ok=True)
@@ -97,7 +92,6 @@ class _Watch:
     address: Address
     service: Service
     activity: Activity
-    settings: Settings
 
     def is_over(self, now: float) -> bool:
         """Nobody has asked for anything for a while and no work waits, or the directory was taken away."""
@@ -105,7 +99,7 @@ class _Watch:
             return True
         if self.activity.requests or self.service.is_busy():
             self.activity.last = now
-        return now - self.activity.last > self.settings.engine.idle_minutes * 60
+        return now - self.activity.last > self.service.settings.engine.idle_minutes * 60
 
 
 async def _run(server: uvicorn.Server, listening: socket.socket, watch: _Watch) -> None:

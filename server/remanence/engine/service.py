@@ -29,7 +29,7 @@ from remanence.memory.rows import Scope
 from remanence.memory.store import Store
 from remanence.memory.timestamps import to_ms
 from remanence.paths import Home
-from remanence.settings import Settings
+from remanence.settings import Settings, SettingsError, load_settings
 
 _ENRICH_DEPTH = 20
 
@@ -223,12 +223,12 @@ class Service:
         return self.embedders.degraded()
 
 
-def open_service(home: Home, settings: Settings) -> Service:
+def open_service(home: Home) -> Service:
     """Open the memory of this data directory and start its background work. Raises EngineError in words."""
     home.create()
     try:
-        service = Service(home, Store.open(home.database), settings)
-    except (StoreError, IndexWriteError) as error:
+        service = Service(home, Store.open(home.database), load_settings(home.settings))
+    except (SettingsError, StoreError, IndexWriteError) as error:
         raise EngineError("unavailable", str(error)) from error
     service.start()
     return service

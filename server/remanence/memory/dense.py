@@ -76,7 +76,7 @@ class DenseIndex:
     def __init__(self, folder: Path, model_id: str, dimensions: int) -> None:
         """Use `open`."""
         self._folder = folder
-        self._model_id = model_id
+        self.model_id = model_id
         self._dimensions = dimensions
         self._writing = threading.RLock()
         self.note = None
@@ -97,7 +97,7 @@ class DenseIndex:
                 index.note = loaded
             else:
                 index = cls.__new__(cls)
-                index._folder, index._model_id, index._dimensions = folder, model_id, dimensions
+                index._folder, index.model_id, index._dimensions = folder, model_id, dimensions
                 index._writing = threading.RLock()
                 index.note = None
                 index._start(loaded, VectorFile.attach(folder, loaded.vectors, dimensions))
@@ -264,7 +264,7 @@ class DenseIndex:
                 n = self._count
                 write_snapshot(
                     self._folder,
-                    self._model_id,
+                    self.model_id,
                     Loaded(
                         revision,
                         self._all_rowids[:n],

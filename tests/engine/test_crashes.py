@@ -1,0 +1,157 @@
+"""kill -9 at any moment: what was acknowledged is there afterwards, and every index agrees with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine_process import ask, kill, stop, wait_for_indexing
+
+from remanence.engine.client import EngineClient, EngineError, connect
+from remanence.engine.messages import (
+    CaptureRequest,
+    DoctorRequest,
+    ImportRequest,
+    MemoryRequest,
+    RecallRequest,
+)
+from remanence.paths import Home
+
+pytestmark = pytest.mark.e2e
+
+KILLS = 200
+CHECK_EVERY = 25
+WORDS = "socket retry migration cursor decimal cache lock index thread timeout schema invoice".split()
+
+
+@pytest.fixture
+def own_home(home: Home) -> Iterator[Home]:
+    yield home
+    stop(home)
+
+
+def write_conversation(path: Path, number: int, size: int) -> Path:
+    lines = [
+        json.dumps(
+            {
+                "id": f"{number}-{turn}",
+                "question": f"Question {number}.{turn}: why does the {WORDS[turn % len(WORDS)]} fail?",
+                "answer": f"Answer {number}.{turn}: because of the {WORDS[(turn * 7) % len(WORDS)]}.",
+                "conversation_id": f"c{number}",
+            }
+        )
+        for turn in range(size)
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+async def be_busy(home: Home, file: Path, acknowledged: dict[str, str], number: int, moment: float) -> None:
+    """Import and capture until the engine is killed after `moment` seconds."""
+    client = await connect(home)
+
+    async def capture() -> None:
+        turn = 0
+        while True:
+            question = f"Capture {number}.{turn}"
+            captured = await client.capture(
+                CaptureRequest(question=question, answer=f"Reply {number}.{turn}")
+            )
+            acknowledged[captured.id] = question
+            turn += 1
+
+    await client.import_(ImportRequest(source="jsonl", path=str(file)))
+    capturing = asyncio.create_task(capture())
+    await asyncio.sleep(moment)
+    await asyncio.to_thread(kill, home)
+    capturing.cancel()
+    await asyncio.gather(capturing, return_exceptions=True)
+    await client.close()
+
+
+async def check(client: EngineClient, acknowledged: dict[str, str]) -> None:
+    for memory_id, question in acknowledged.items():
+        assert (await client.memory(MemoryRequest(id=memory_id))).question == question
+    await wait_for_indexing(client)
+    findings = (await client.doctor(DoctorRequest())).findings
+    assert [finding for finding in findings if not finding.ok] == []
+    status = await client.status()
+    assert {index.name: index.items for index in status.indexes} == {
+        "lexical": status.exchanges,
+        "dense": status.exchanges,
+    }
+
+
+def test_nothing_acknowledged_is_lost_however_often_the_engine_is_killed(
+    own_home: Home, tmp_path: Path
+) -> None:
+    own_home.settings.write_text("[keywords]\nper_exchange = 0\n")
+    chance = random.Random(20261121)
+    acknowledged: dict[str, str] = {}
+    for number in range(KILLS):
+        file = write_conversation(tmp_path / f"{number}.jsonl", number, 30)
+        asyncio.run(be_busy(own_home, file, acknowledged, number, chance.uniform(0.0, 0.25)))
+        if number % CHECK_EVERY == CHECK_EVERY - 1:
+            recent = dict(list(acknowledged.items())[-200:])
+            ask(own_home, lambda client, recent=recent: check(client, recent))
+    assert len(acknowledged) > KILLS
+    ask(own_home, lambda client: check(client, acknowledged))
+
+
+def test_interrupted_imports_are_taken_up_again(own_home: Home, tmp_path: Path) -> None:
+    file = write_conversation(tmp_path / "one.jsonl", 1, 2000)
+
+    async def start() -> str:
+        client = await connect(own_home)
+        job = await client.import_(ImportRequest(source="jsonl", path=str(file)))
+        await asyncio.to_thread(kill, own_home)
+        await client.close()
+        return job.job_id
+
+    async def finish(client: EngineClient) -> int:
+        return (await wait_for_indexing(client)).exchanges
+
+    asyncio.run(start())
+
+    async def stored(client: EngineClient) -> int:
+        while (status := await client.status()).exchanges < 2000:
+            assert status.exchanges <= 2000
+            await asyncio.sleep(0.05)
+        return status.exchanges
+
+    assert ask(own_home, stored) == 2000
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "garbage"])
+def test_damaged_index_files_are_made_again_from_the_database(own_home: Home, damage: str) -> None:
+    questions = [f"How does the {word} work?" for word in WORDS]
+    for question in questions:
+        ask(
+            own_home,
+            lambda client, q=question: client.capture(CaptureRequest(question=q, answer=f"{q} Well.")),
+        )
+    ask(own_home, wait_for_indexing)
+    stop(own_home)
+    for file in [file for file in own_home.indexes.rglob("*") if file.is_file()]:
+        if damage == "missing":
+            file.unlink()
+        elif damage == "truncated":
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        else:
+            file.write_bytes(random.Random(1).randbytes(max(file.stat().st_size, 64)))
+    status = ask(own_home, wait_for_indexing)
+    assert {index.items for index in status.indexes} == {len(questions)}
+    found = ask(own_home, lambda client: client.recall(RecallRequest(query="how does the migration work")))
+    assert found.memories[0].question == "How does the migration work?"
+
+
+def test_a_damaged_database_is_left_alone_and_said_in_words(own_home: Home) -> None:
+    own_home.database.write_bytes(b"not a database at all" * 200)
+    with pytest.raises(EngineError, match="damaged"):
+        ask(own_home, lambda client: client.status())
+    assert own_home.database.read_bytes().startswith(b"not a database at all")
+    own_home.database.unlink()
