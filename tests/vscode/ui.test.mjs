@@ -1,5 +1,6 @@
 // The extension and the real server in a real VS Code, driven through its user interface.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startVSCode } from "./harness.mjs";
@@ -37,7 +38,7 @@ test("the VSIX installs", () => {
   assert.match(vscode.installed, /successfully installed/);
 });
 
-test("hovering a name shows what was said about it", async (t) => {
+test("hovering a name shows what was said about it, and its link opens the whole", async (t) => {
   const page = await open(t, "load.py", SOURCE);
   await page.keyboard.press("Control+Home");
   await page.keyboard.press("ArrowDown");
@@ -47,13 +48,15 @@ test("hovering a name shows what was said about it", async (t) => {
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Control+i");
   }, hover);
+  await hover.locator("a", { hasText: "whole answer" }).first().click();
+  await untilTrue(async () => (await shownText(page)).includes("manifest = parse_manifest({"), "the memory is open");
 });
 
 test("completing a prompt in code inserts it enriched with memory", async (t) => {
   const page = await open(t, "load.py", SOURCE);
   await page.keyboard.press("Control+End");
   await page.keyboard.type("#? why does parse_manifest reject my manifest");
-  const row = page.locator(".suggest-widget.visible .monaco-list-row", { hasText: /memor/i }).first();
+  const row = page.locator(".suggest-widget.visible .monaco-list-row", { hasText: "Prompt with memory" }).first();
   await until(async () => {
     await page.keyboard.press("Escape");
     await page.keyboard.press("Control+Space");
@@ -133,6 +136,12 @@ test("a server that cannot start is told plainly, and a better setting starts it
   for (const action of ["Open Settings", "Show Output", "Copy Install Command"]) {
     await told.locator(".monaco-button", { hasText: action }).first().waitFor({ timeout: 5_000 });
   }
+  vscode.setMachineSettings({ "remanence.server.command": ["/bin/false"] });
+  await notification(page, "ended while it was starting, with exit code 1");
+  const started = join(vscode.workspace({}), "started");
+  const neverAnswers = ["/bin/sh", "-c", `touch '${started}' && exec sleep 1000`];
+  vscode.setMachineSettings({ "remanence.server.command": neverAnswers });
+  await untilTrue(() => existsSync(started), "the server that never answers is started");
   vscode.setMachineSettings({ "remanence.python": join(process.env.SERVER_BIN, "python") });
   await until(() => palette(page, "Remanence: Status"), page.locator(".tab", { hasText: "Remanence Status.md" }).first());
   await untilTrue(async () => /\d+ exchanges, \d+ facts/.test(await shownText(page)), "the status is shown");

@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { env } from "node:process";
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -12,6 +12,7 @@ import { withMemoryLinks } from "./hoverLinks";
 import { isProblem, locateServer, type Located, type Problem } from "./locate";
 import type { Verbs } from "./messages";
 import { readServerOptions } from "./options";
+import { discard, endInTime, launch, type ServerProcess } from "./serverProcess";
 
 const CRASHES_ALLOWED = 4;
 const CRASHES_WITHIN_MS = 180_000;
@@ -33,6 +34,7 @@ class QuietClient extends LanguageClient {
 /** The language server of this window: started, restarted one at a time, asked. */
 export class Server {
   private client: LanguageClient | undefined;
+  private process: ServerProcess | undefined;
   private problem: Problem | undefined;
   private fromInterpreter = false;
   private crashes: readonly number[] = [];
@@ -50,8 +52,12 @@ export class Server {
     return this.fromInterpreter || this.problem !== undefined;
   }
 
-  /** Never rejects: a failure is told to `failed`. Calls made before the restart begins share it. */
+  /**
+   * Never rejects: a failure is told to `failed`. Calls made before the restart begins share it; a start that is
+   * under way is given up.
+   */
   restart(): Promise<void> {
+    this.giveUpStart();
     this.waiting ??= this.running = this.running.then(async () => {
       this.waiting = undefined;
       await this.stopClient();
@@ -61,6 +67,7 @@ export class Server {
   }
 
   async stop(): Promise<void> {
+    this.giveUpStart();
     await this.running;
     await this.stopClient();
   }
@@ -82,16 +89,24 @@ export class Server {
     return answer as Verbs[Verb]["gives"];
   }
 
+  private giveUpStart(): void {
+    if (this.client === undefined) {
+      this.process?.kill("SIGKILL"); // the start that waits for it rejects
+    }
+  }
+
   private async stopClient(): Promise<void> {
-    const client = this.client;
+    const { client, process } = this;
     this.client = undefined;
-    if (client === undefined) {
+    this.process = undefined;
+    if (client === undefined || process === undefined) {
       return;
     }
+    endInTime(process);
     try {
       await client.dispose();
     } catch (error) {
-      this.output.warn(`the server did not end well: ${String(error)}`);
+      this.output.warn(`the server did not end well: ${reasonOf(error)}`);
     }
   }
 
@@ -104,12 +119,24 @@ export class Server {
       }
       this.fromInterpreter = found.fromInterpreter;
       this.output.info(`starting ${found.argv.join(" ")}`);
-      const client = this.createClient(found);
+      const process = await launch(found.argv);
+      this.process = process;
+      const client = this.createClient(process);
       await client.start();
       this.client = client;
       this.problem = undefined;
     } catch (error) {
-      this.fail({ message: `Remanence: the server could not be started: ${reasonOf(error)}` });
+      await this.startFailed(error);
+    }
+  }
+
+  private async startFailed(error: unknown): Promise<void> {
+    const process = this.process;
+    this.process = undefined;
+    const code = process === undefined ? null : await discard(process);
+    if (this.waiting === undefined) {
+      const how = code === null ? "could not be started" : `ended while it was starting, with exit code ${code}`;
+      this.fail({ message: `Remanence: the server ${how}: ${reasonOf(error)}. The output may say more.` });
     }
   }
 
@@ -120,13 +147,10 @@ export class Server {
       python: settings.get("python", ""),
       chosenInterpreter: this.chosenInterpreter,
     };
-    return locateServer(wishes, process.env);
+    return locateServer(wishes, env);
   }
 
-  private createClient(found: Located): LanguageClient {
-    const [command, ...args] = found.argv;
-    // The home folder: with the open folder as its own, a `python -m` would import modules lying there.
-    const run = { command, args, options: { cwd: homedir() } };
+  private createClient(process: ServerProcess): LanguageClient {
     const options: LanguageClientOptions = {
       documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }],
       initializationOptions: readServerOptions(),
@@ -145,7 +169,7 @@ export class Server {
         },
       },
     };
-    const client = new QuietClient("remanence", "Remanence", run, options);
+    const client = new QuietClient("remanence", "Remanence", () => Promise.resolve(process), options);
     return client;
   }
 
@@ -155,6 +179,7 @@ export class Server {
       return;
     }
     this.client = undefined;
+    this.process = undefined;
     const now = Date.now();
     this.crashes = [...this.crashes.filter((at) => now - at < CRASHES_WITHIN_MS), now];
     if (this.crashes.length > CRASHES_ALLOWED) {

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import { LSPErrorCodes, ResponseError } from "vscode-languageclient";
 import { OPEN_MEMORY } from "../hoverLinks";
 import { openMemory } from "../memoryDocuments";
-import { tellProblem } from "../problem";
+import { SHOW_OUTPUT, tellProblem } from "../problem";
 import { reasonOf, ServerUnavailable, type Server } from "../server";
 import { captureExchange, captureSelection } from "./capture";
 import { enrichPrompt } from "./enrichPrompt";
@@ -56,5 +56,9 @@ function tell(error: unknown, output: vscode.LogOutputChannel): void {
     return;
   }
   output.error(reasonOf(error));
-  void vscode.window.showErrorMessage(`Remanence: ${reasonOf(error)}`);
+  void vscode.window.showErrorMessage(`Remanence: ${reasonOf(error)}`, SHOW_OUTPUT).then((action) => {
+    if (action === SHOW_OUTPUT) {
+      output.show();
+    }
+  });
 }
