@@ -145,7 +145,11 @@ export class Server {
     const wishes = {
       command: settings.get<string[]>("server.command", []),
       python: settings.get("python", ""),
-      chosenInterpreter: this.chosenInterpreter,
+      chosenInterpreter: () =>
+        this.chosenInterpreter().catch((error: unknown) => {
+          this.output.warn(`the Python extension does not say which interpreter it uses: ${reasonOf(error)}`);
+          return undefined;
+        }),
     };
     return locateServer(wishes, env);
   }
