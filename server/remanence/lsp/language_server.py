@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
@@ -77,5 +78,7 @@ class RemanenceLanguageServer(LanguageServer):
         await self.engine.close()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log it: pygls would show the user a message for every failed notification."""
-        log.error("Failed in %s", getattr(source, "__name__", "the server"), exc_info=error)
+        """Log it: pygls would show the user a message for every failed notification. The error of a
+        request went to the client that asked."""
+        if source is not FeatureRequestError:
+            log.error("Failed in %s", getattr(source, "__name__", "the server"), exc_info=error)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
+import cattrs
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcMethodNotFound
 from pygls.protocol import LanguageServerProtocol, lsp_method
@@ -72,6 +73,8 @@ class RemanenceProtocol(LanguageServerProtocol):
             return super().structure_message(data)
         except JsonRpcException as error:
             if "id" in data and "method" in data:
+                reasons = cattrs.transform_error(error.__cause__) if error.__cause__ else []
+                error.message = "; ".join([error.message, *(_without_root(reason) for reason in reasons)])
                 self._send_response(data["id"], error=error.to_response_error())
             raise
 
@@ -90,3 +93,7 @@ class RemanenceProtocol(LanguageServerProtocol):
             callback(future)
 
         super()._execute_handler(msg_id, handler, finished, args, kwargs)
+
+
+def _without_root(reason: str) -> str:
+    return reason.replace("@ $.params.", "at ").replace("@ $.", "at ")

@@ -143,11 +143,10 @@ def _is_chat(lines: Sequence[str], fenced: Sequence[bool], marks: Sequence[TurnM
     if any(mark.name in _DISTINCTIVE for mark in marks):
         return True
     level = marks[0].style
-    turns = {mark.line for mark in marks}
     sections = [
         at
         for at, line in enumerate(lines)
-        if at not in turns and not fenced[at] and (heading := _ANY_HEADING.match(line))
+        if not fenced[at] and turn_mark(line) is None and (heading := _ANY_HEADING.match(line))
         if f"h{len(heading.group(1))}" == level
     ]
     return not any(at < marks[0].line for at in sections) if exchanges >= 2 else not sections

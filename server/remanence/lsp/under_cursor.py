@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,7 +28,7 @@ _ERROR = re.compile(
     r"(?:\[\w+\])?\s*(?:at\b|:)|\bTraceback\b|\bERR!|\bE\d{3,5}\b",
 )
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`")
-_HUMP = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_PART = re.compile(r"[^\W_]+")
 _IMPORT_WORDS = frozenset({"as", "from", "import", "include", "pub", "require", "use", "using"})
 _SHORTEST_NAME = 3
 _LONGEST_QUERY = 400
@@ -78,7 +78,18 @@ def subject_at(lines: Sequence[str], line: int, column: int, language_id: str) -
 
 def words_of(name: str) -> str:
     """A code name as plain words: `parseHTTPDate_utc` → `parse http date utc`."""
-    return " ".join(part.lower() for part in _HUMP.findall(name))
+    return " ".join(word.lower() for part in _PART.findall(name) for word in _humps(part))
+
+
+def _humps(part: str) -> Iterator[str]:
+    start = 0
+    for at in range(1, len(part)):
+        before, here, after = part[at - 1], part[at], part[at + 1 : at + 2]
+        new_word = here.isupper() and (not before.isupper() or after.islower())
+        if new_word or before.isdigit() != here.isdigit():
+            yield part[start:at]
+            start = at
+    yield part[start:]
 
 
 def _word_at(text: str, column: int) -> re.Match[str] | None:
