@@ -131,7 +131,7 @@ A pair whose value is nil is left out."
   (let ((start (point))
         (asked-at (plist-get memory :askedAt)))
     (insert "* " (car (split-string (plist-get memory :question) "\n")) "\n"
-            (string-join (delq nil (list (when asked-at (format-time-string "%F" (/ asked-at 1000)))
+            (string-join (delq nil (list (when asked-at (format-time-string "%F" (/ asked-at 1000) t))
                                          (plist-get memory :tool)
                                          (plist-get memory :model)))
                          " · ")

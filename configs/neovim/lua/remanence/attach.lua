@@ -15,7 +15,8 @@ end
 ---@param opts table
 ---@return nil
 function M.configure(opts)
-  local shipped = assert(vim.api.nvim_get_runtime_file("lsp/remanence.lua", false)[1], "lsp/remanence.lua is not on 'runtimepath'")
+  local shipped = vim.api.nvim_get_runtime_file("lsp/remanence.lua", false)[1]
+  assert(shipped, "lsp/remanence.lua is not on 'runtimepath'")
   config = vim.tbl_deep_extend("force", dofile(shipped), opts)
 end
 

@@ -16,7 +16,8 @@ function M.running()
   return found
 end
 
-local function attached(bufnr)
+-- The client of a buffer, or else any: what is asked is the same memory.
+local function nearest(bufnr)
   local found = M.running()
   for _, client in ipairs(found) do
     if vim.lsp.buf_is_attached(bufnr, client.id) then
@@ -72,10 +73,14 @@ end
 
 --- The root folder of the project a buffer belongs to, as the server knows it.
 ---@param bufnr number
----@return string|nil
+---@return string|nil nil where no client is attached, or the file is in no project
 function M.workspace(bufnr)
-  local client = attached(bufnr)
-  return client and client.config.root_dir or nil
+  for _, client in ipairs(M.running()) do
+    if vim.lsp.buf_is_attached(bufnr, client.id) then
+      return client.config.root_dir
+    end
+  end
+  return nil
 end
 
 local function parameters(verb, argument)
@@ -89,7 +94,7 @@ end
 ---@return nil
 function M.call(verb, argument, callback)
   local bufnr = vim.api.nvim_get_current_buf()
-  local client = attached(bufnr)
+  local client = nearest(bufnr)
   local id = client and client.id or start()
   if not id then
     return M.notify("the server could not be started; see :checkhealth remanence", vim.log.levels.ERROR)

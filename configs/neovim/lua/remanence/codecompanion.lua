@@ -55,7 +55,12 @@ function M.last_turn(messages)
   if #questions == 0 or #answers == 0 then
     return nil
   end
-  return { question = table.concat(questions, "\n\n"), answer = table.concat(answers, "\n\n"), number = last, first = first }
+  return {
+    question = table.concat(questions, "\n\n"),
+    answer = table.concat(answers, "\n\n"),
+    number = last,
+    first = first,
+  }
 end
 
 local named = setmetatable({}, { __mode = "k" }) -- chat → its conversation's name
@@ -70,14 +75,18 @@ end
 
 local function model(chat, bufnr)
   local metadata = (_G.codecompanion_chat_metadata or {})[bufnr]
-  local name = chat.settings and chat.settings.model or metadata and metadata.adapter and metadata.adapter.model
+  local name = chat.settings and chat.settings.model
+  name = name or metadata and metadata.adapter and metadata.adapter.model
   return type(name) == "string" and name or nil
 end
 
 -- The file the chat was opened from.
 local function origin(chat)
   local bufnr = chat.buffer_context and chat.buffer_context.bufnr
-  if not bufnr or not vim.api.nvim_buf_is_valid(bufnr) or vim.bo[bufnr].buftype ~= "" or vim.api.nvim_buf_get_name(bufnr) == "" then
+  if not bufnr or not vim.api.nvim_buf_is_valid(bufnr) or vim.bo[bufnr].buftype ~= "" then
+    return {}
+  end
+  if vim.api.nvim_buf_get_name(bufnr) == "" then
     return {}
   end
   return { uri = vim.uri_from_bufnr(bufnr), languageId = vim.bo[bufnr].filetype }
@@ -96,6 +105,7 @@ function M.exchange(chat, bufnr)
   -- and a regenerated answer, whose question is the same message, supersedes the one before it.
   local question_id = turn.first._meta and turn.first._meta.id or turn.first.id or vim.fn.sha256(turn.question)
   local context = origin(chat)
+  local opened_from = chat.buffer_context and chat.buffer_context.bufnr or bufnr
   return {
     question = turn.question,
     answer = turn.answer,
@@ -105,7 +115,7 @@ function M.exchange(chat, bufnr)
     model = model(chat, bufnr),
     uri = context.uri,
     languageId = context.languageId,
-    workspace = require("remanence.client").workspace(chat.buffer_context and chat.buffer_context.bufnr or bufnr) or vim.fn.getcwd(),
+    workspace = require("remanence.client").workspace(opened_from) or vim.fn.getcwd(),
   }
 end
 

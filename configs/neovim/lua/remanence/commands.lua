@@ -9,12 +9,12 @@ local function view()
   return require("remanence.view")
 end
 
-local function plural(count, noun)
-  return count .. " " .. noun .. (count == 1 and "" or "s")
+local function counted(count, one, many)
+  return count .. " " .. (count == 1 and one or many)
 end
 
-local function plural_memories(count)
-  return count .. (count == 1 and " memory" or " memories")
+local function memories(count)
+  return counted(count, "memory", "memories")
 end
 
 local function absent(value)
@@ -67,7 +67,8 @@ local function capture(command)
       local exchange = vim.tbl_extend("force", where, { question = question, answer = answer })
       client().call("capture", exchange, function(captured)
         local redacted = captured.redactions and #captured.redactions or 0
-        client().notify(captured.status .. (redacted > 0 and " (" .. plural(redacted, "secret") .. " taken out)" or ""))
+        local taken_out = redacted > 0 and " (" .. counted(redacted, "secret", "secrets") .. " taken out)" or ""
+        client().notify(captured.status .. taken_out)
       end)
     end)
   end)
@@ -98,7 +99,7 @@ local function enrich(command)
   local replace = ranged and replace_later(vim.api.nvim_get_current_buf(), command.line1, command.line2)
   ask("Prompt: ", ranged and selected(command) or command.args, function(prompt)
     client().call("enrichPrompt", vim.tbl_extend("force", place(), { prompt = prompt }), function(answer)
-      local used = plural_memories(#answer.memories) .. " used, about " .. plural(answer.tokens, "token")
+      local used = memories(#answer.memories) .. " used, about " .. counted(answer.tokens, "token", "tokens")
       if replace and replace(vim.split(answer.prompt, "\n", { plain = true })) then
         return client().notify(used)
       end
@@ -118,17 +119,17 @@ local function forget(command)
     ids = { view().memory_at_hand() }
   end
   if #ids == 0 then
-    return client().notify("no memory here: go to one in the :RemanenceRecall list, or give its id", vim.log.levels.WARN)
+    local hint = "no memory here: go to one in the :RemanenceRecall list, or give its id"
+    return client().notify(hint, vim.log.levels.WARN)
   end
-  if not command.bang and vim.fn.confirm("Forget " .. plural_memories(#ids) .. " for good?", "&Forget\n&Keep", 2) ~= 1 then
+  if not command.bang and vim.fn.confirm("Forget " .. memories(#ids) .. " for good?", "&Forget\n&Keep", 2) ~= 1 then
     return
   end
   client().call("forget", { ids = ids }, function(answer)
     view().drop(ids)
     local learned = answer.adapters or {}
-    client().notify(
-      plural_memories(answer.forgotten) .. " forgotten" .. (#learned > 0 and "; still learned by " .. table.concat(learned, ", ") or "")
-    )
+    local still = #learned > 0 and "; still learned by " .. table.concat(learned, ", ") or ""
+    client().notify(memories(answer.forgotten) .. " forgotten" .. still)
   end)
 end
 
@@ -150,7 +151,7 @@ local function status()
     table.insert(lines, "- embedder: " .. answer.embedder)
     table.insert(lines, "- kept in: " .. answer.home)
     for _, index in ipairs(answer.indexes) do
-      table.insert(lines, ("- %s index: %s, %s"):format(index.name, index.state, plural(index.items, "item")))
+      table.insert(lines, ("- %s index: %s, %s"):format(index.name, index.state, counted(index.items, "item", "items")))
     end
     for _, process in ipairs(answer.processes) do
       table.insert(lines, ("- process %s (%d): %.0f MB"):format(process.name, process.pid, process.rssMb))
@@ -185,8 +186,8 @@ end
 
 local COMMANDS = {
   RemanenceRecall = { recall, { nargs = "*", desc = "List what is remembered about a text" } },
-  RemanenceCapture = { capture, { nargs = "*", range = true, desc = "Remember a question (the argument) and its answer (the range)" } },
-  RemanenceEnrich = { enrich, { nargs = "*", range = true, desc = "Add what is remembered to a prompt (the range or the argument)" } },
+  RemanenceCapture = { capture, { nargs = "*", range = true, desc = "Remember a question and, as its answer, the range" } },
+  RemanenceEnrich = { enrich, { nargs = "*", range = true, desc = "Add what is remembered to a prompt" } },
   RemanenceForget = { forget, { nargs = "*", bang = true, desc = "Forget the memory at hand, or those of the given ids" } },
   RemanenceImport = { import, { nargs = 1, complete = "file", desc = "Import conversations from a file or folder" } },
   RemanenceSync = { sync, { nargs = "*", desc = "Import what is new from the sources; named ones are turned on" } },

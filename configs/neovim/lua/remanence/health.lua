@@ -33,7 +33,10 @@ local function check_executable()
     return ok("the server is reached through a function given as `cmd`")
   end
   if vim.fn.executable(cmd[1]) == 0 then
-    return fail("`" .. cmd[1] .. "` is not found", { "pipx install remanence", 'or give its path: require("remanence").setup({ cmd = { "/…/remanence", "lsp" } })' })
+    return fail("`" .. cmd[1] .. "` is not found", {
+      "pipx install remanence",
+      'or give its path: require("remanence").setup({ cmd = { "/…/remanence", "lsp" } })',
+    })
   end
   local path = vim.fn.exepath(cmd[1])
   if cmd[2] ~= "lsp" then
@@ -52,7 +55,8 @@ local function check_status(client)
   if not status then
     return fail("client " .. client.id .. ": the engine does not answer: " .. tostring(err), { "remanence doctor" })
   end
-  ok(("client %d: memories: %d, not yet indexed: %d, kept in %s"):format(client.id, status.exchanges, status.pending, status.home))
+  local words = "client %d: memories: %d, not yet indexed: %d, kept in %s"
+  ok(words:format(client.id, status.exchanges, status.pending, status.home))
   if status.degraded ~= nil and status.degraded ~= vim.NIL then
     warn(status.degraded, { "remanence doctor" })
   end

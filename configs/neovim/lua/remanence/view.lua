@@ -10,18 +10,17 @@ local function present(value)
 end
 
 ---@param at number|nil epoch milliseconds
----@return string|nil
+---@return string
 local function date(at)
-  return present(at) and os.date("%Y-%m-%d", math.floor(at / 1000)) or nil
+  return present(at) and tostring(os.date("!%Y-%m-%d", math.floor(at / 1000))) or ""
 end
 
 local function joined(parts, separator)
   return table.concat(vim.tbl_filter(present, parts), separator)
 end
 
--- `parts` with nils in the middle would end early, so each place is filled.
 local function provenance(memory)
-  return joined({ date(memory.askedAt) or "", present(memory.tool) and memory.tool or "", present(memory.model) and memory.model or "" }, " · ")
+  return joined({ date(memory.askedAt), memory.tool, memory.model }, " · ")
 end
 
 ---@param memory table one of the memories of remanence.recall
@@ -95,7 +94,8 @@ function M.list(query, memories)
   for _, memory in ipairs(memories) do
     local bufnr = scratch("remanence://memory/" .. memory.id, markdown(memory), "markdown")
     vim.b[bufnr].remanence_id = memory.id
-    table.insert(items, { bufnr = bufnr, lnum = 1, text = joined({ provenance(memory), lines_of(memory.question)[1] }, "  ") })
+    local text = provenance(memory) .. "  " .. lines_of(memory.question)[1]
+    table.insert(items, { bufnr = bufnr, lnum = 1, text = text })
   end
   vim.fn.setqflist({}, " ", {
     title = "Remanence: " .. query,
