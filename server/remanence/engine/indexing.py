@@ -22,7 +22,8 @@ from remanence.memory.keywords import candidates
 from remanence.memory.lexical import LexicalIndex
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
-from remanence.models.keyword_client import Candidates, KeywordWorker, WorkerError
+from remanence.models.keyword_client import KeywordWorker
+from remanence.models.worker_messages import KeywordRequest, WorkerError
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
@@ -233,7 +234,7 @@ class Indexing:
             return False
         if self._worker is None:
             self._worker = KeywordWorker(self._embedders.folder)
-        batch = [Candidates(candidates(item.question, item.answer), vector) for item, vector in waiting]
+        batch = [KeywordRequest(candidates(item.question, item.answer), vector) for item, vector in waiting]
         found = self._worker.extract(batch, self._per_exchange)
         self.backlog.put_keywords(
             [

@@ -58,7 +58,7 @@ async def ping(address: Address) -> PingResponse | None:
     async with address.pool() as pool:
         try:
             answer = await post(pool, address, "ping", b"")
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
             return None
     return msgspec.json.decode(answer.content, type=PingResponse) if answer.status == 200 else None
 
@@ -81,7 +81,7 @@ async def _drain(home: Home, address: Address) -> None:
     async with address.pool() as pool:
         try:
             await post(pool, address, "drain", b"")
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
             return
     deadline = time.monotonic() + _DRAIN_SECONDS
     while _is_held(home.engine_lock) and time.monotonic() < deadline:
