@@ -31,7 +31,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(?:(?:\.|::|->)[^\W\d][\w-]*)+")
 _FLAG = re.compile(r"--[a-z][\w-]+")
 _CODE_NUMBER = re.compile(r"[A-Z]{1,10}-?\d{2,6}")  # E0308, TS2345, ORA-00942
 _LANGUAGE_NAME = re.compile(r"(?:[A-Za-z]{1,2}\+\+|[A-Z]#|\.NET)")
-_HIDDEN = re.compile(r"\.[A-Za-z][\w-]*/\w")  # .github/workflows
+_ROOTED = re.compile(r"(?:~?|\.[A-Za-z][\w-]*)/\w")  # /etc/hosts, ~/notes.md, .github/workflows
 _EXTENSION = re.compile(r"\.[A-Za-z]\w{0,7}$")
 _OPAQUE = re.compile(r"(?=.*\d)[0-9a-fA-F-]{8,}")  # hashes, UUIDs
 _DEFINED = re.compile(
@@ -125,7 +125,7 @@ def _words(prose: str, stops: frozenset[str]) -> Iterator[_Word]:
         token = _POSITION.sub("", run[0].rstrip(_PADDING if not run[0].endswith(("+", "#")) else ".:"))
         if len(token) > _LONGEST * 2 or "://" in token:
             continue
-        keeps_its_start = _LANGUAGE_NAME.fullmatch(token) or _FLAG.fullmatch(token) or _HIDDEN.match(token)
+        keeps_its_start = _LANGUAGE_NAME.fullmatch(token) or _FLAG.fullmatch(token) or _ROOTED.match(token)
         name = token if keeps_its_start else token.lstrip(_PADDING)
         if _OPAQUE.fullmatch(name):
             continue
@@ -150,7 +150,7 @@ def _is_name(token: str) -> bool:
         return False
     if "/" in token or "\\" in token:
         parts = [part for part in re.split(r"[/\\]", token) if part]
-        return len(parts) > 2 or (len(parts) == 2 and _EXTENSION.search(token) is not None)
+        return len(parts) > 2 or (len(parts) == 2 and bool(_ROOTED.match(token) or _EXTENSION.search(token)))
     if _DOTTED.fullmatch(token):
         return any(len(part) > 1 for part in re.split(r"\.|::", token))
     if _LANGUAGE_NAME.fullmatch(token) or _FLAG.fullmatch(token) or _CODE_NUMBER.fullmatch(token):

@@ -68,7 +68,7 @@ def folder_name(model: str) -> str:
     A name that had to be altered gets eight characters of its hash, so that two never collide.
     """
     readable = _UNSAFE.sub("-", model).strip("-.")[-64:].strip("-.")
-    if readable == model:
+    if readable and readable == model:
         return readable
     digest = hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{readable}-{digest}" if readable else digest
