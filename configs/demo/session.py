@@ -165,11 +165,11 @@ async def hover(session: Session, uri: str) -> None:
     lines = SOURCE.read_text(encoding="utf-8").splitlines()
     line = next(at for at, text in enumerate(lines) if "def retry_with_backoff" in text)
     position = types.Position(line, lines[line].index("retry_with_backoff") + 3)
-    await session.editor.hover(uri, position)  # the first one waits for the document to be read
+    await session.timed("hover, the first", session.editor.hover(uri, position))
     markdown = await session.timed("hover", session.editor.hover(uri, position))
     expect(markdown.strip(), "the hover over retry_with_backoff is empty")
     expect("retry" in markdown, "the hover over retry_with_backoff is about something else")
-    session.terminal.framed("hover", markdown)
+    session.terminal.markdown("hover", markdown)
     session.terminal.done("what was said about this symbol before", session.last)
 
 
@@ -194,7 +194,7 @@ async def complete(session: Session, uri: str) -> None:
     documentation = resolved.documentation
     shown = documentation.value if isinstance(documentation, types.MarkupContent) else documentation or ""
     expect(shown.strip(), f"{question.label!r} resolves to nothing")
-    session.terminal.framed("the choice rests on the first question", shown, limit=12)
+    session.terminal.markdown("the choice rests on the first question", shown, limit=12)
     session.terminal.done("resolved", session.last)
     edit = (await session.editor.resolve(enriched)).text_edit
     expect(edit is not None and typed in edit.new_text, "the prompt with memory lost the prompt")
@@ -317,7 +317,8 @@ async def main() -> int:
         await play(session)
     except DemoError as error:
         session.terminal.end_progress()
-        print(f"\nThe demo stopped: {error}.", file=sys.stderr)
+        sentence = str(error).rstrip(".")
+        print(f"\nThe demo stopped: {sentence}.", file=sys.stderr)
         return 1
     finally:
         await session.editor.kill()

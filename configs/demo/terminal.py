@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 
 _STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_LINK = re.compile(r"\[((?:[^\]\\]|\\.)*)\]\([^)\s]*(?: \"[^\"]*\")?\)")
 _BAR = 24
 _PLAIN_EVERY_S = 5.0  # how often progress is repeated where lines cannot be overwritten
 
@@ -57,17 +59,37 @@ class Terminal:
             print("\r\x1b[K", end="", flush=True)
 
     def framed(self, title: str, text: str, limit: int = 40) -> None:
-        """Text in a frame, wrapped to the terminal, cut after `limit` lines with a word about the rest."""
+        """Plain text in a frame, wrapped, cut after `limit` lines with a word about the rest."""
+        self._frame(title, [(line, None) for line in text.splitlines()], limit)
+
+    def markdown(self, title: str, text: str, limit: int = 40) -> None:
+        """Markdown in a frame as an editor shows it: no escapes, strong paragraphs in bold, links by name."""
+        lines: list[tuple[str, str | None]] = []
+        fenced = False
+        for line in text.splitlines():
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+                lines.append((line, "dim"))
+            elif fenced:
+                lines.append((line, "cyan"))
+            elif line == "---":
+                lines.append(("─" * 12, "dim"))
+            else:
+                strong = line.startswith("**") and line.endswith("**")
+                shown = _LINK.sub(r"\1", line.replace("**", ""))
+                lines.append((_ESCAPE.sub(r"\1", shown), "bold" if strong else None))
+        self._frame(title, lines, limit)
+
+    def _frame(self, title: str, lines: Sequence[tuple[str, str | None]], limit: int) -> None:
         inner = self.width - 8
-        lines = [part for line in text.splitlines() for part in _wrapped(line, inner)]
-        rest = len(lines) - limit
-        edge = "─" * max(2, inner - len(title) - 2)
-        print(f"    {self.styled(f'╭ {title} {edge}', 'blue')}")
-        for line in lines[:limit]:
-            print(f"    {self.styled('│', 'blue')} {line}")
-        if rest > 0:
-            print(f"    {self.styled('│', 'blue')} {self.styled(f'… {rest} more lines', 'dim')}")
-        print(f"    {self.styled('╰' + '─' * inner, 'blue')}", flush=True)
+        parts = [(part, style) for line, style in lines for part in _wrapped(line, inner)]
+        if len(parts) > limit + 1:
+            parts = [*parts[:limit], (f"… {len(parts) - limit} more lines", "dim")]
+        edge = self.styled("│", "blue")
+        print(f"    {self.styled(f'╭ {title} ' + '─' * max(2, inner - len(title) - 1), 'blue')}")
+        for part, style in parts:
+            print(f"    {edge} {self.styled(part, style) if style else part}")
+        print(f"    {self.styled('╰' + '─' * (inner + 2), 'blue')}", flush=True)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Columns as wide as their widest cell, all but the first aligned to the right."""
