@@ -24,7 +24,10 @@ def to_ms(value: object) -> int | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        ms = _number_to_ms(float(value))
+        try:
+            ms = _number_to_ms(float(value))
+        except OverflowError:
+            return None
     elif isinstance(value, str):
         text = value.strip()
         try:

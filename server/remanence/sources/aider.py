@@ -22,7 +22,8 @@ from remanence.sources.turns import Occurrences, Turn, exchange_of
 
 _NAME = "aider"
 _FILE = ".aider.chat.history.md"
-_START = re.compile(r"# aider chat started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s*")
+_START = re.compile(r"^# aider chat started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s*")
+_ANY_START = re.compile(_START.pattern, re.MULTILINE)
 _MODEL = re.compile(r"> (?:Main model|Architect model|Models?): ([\w./@:+-]+)")
 _COMMAND = re.compile(r"/(ask|code|architect)(?:\s+|$)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -66,7 +67,7 @@ def read(path: Path) -> Iterator[Item]:
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    return path.name == _FILE or "# aider chat started at " in head_text(head)
+    return path.name == _FILE or _ANY_START.search(head_text(head)) is not None
 
 
 def blocks(said: list[str]) -> Iterator[Block]:
@@ -138,7 +139,7 @@ def _marked(said: list[str]) -> Iterator[Speaker]:
             speaker, open_output = "tool", False
         elif open_output:
             speaker, open_output = "tool", not ended
-        elif line.startswith("> ") and (follows or _is_last_of_output(said, index + 1)):
+        elif line.startswith("> ") and (follows or _starts_output(said, index)):
             speaker, open_output = "tool", True
         else:
             speaker = "model"
@@ -146,9 +147,15 @@ def _marked(said: list[str]) -> Iterator[Speaker]:
         yield speaker
 
 
-def _is_last_of_output(said: list[str], index: int) -> bool:
-    """Whether this bare line ends aider's output: answers part blocks by a blank line, aider doesn't."""
-    return index < len(said) and said[index].endswith("  ") and bool(said[index].strip())
+def _starts_output(said: list[str], index: int) -> bool:
+    """Whether bare lines lead from here to one with the two spaces: a quotation would end in a blank."""
+    for at in range(index + 1, len(said)):
+        line = said[at]
+        if not line.strip() or line.startswith(("> ", "#### ")):
+            return False
+        if line.endswith("  "):
+            return True
+    return False
 
 
 def _fenced(said: list[str]) -> Iterator[Speaker]:
@@ -206,7 +213,7 @@ def _question(block: Block) -> tuple[str, tuple[str, ...]]:
 
 def _answer(text: str) -> str:
     """Without reasoning, which aider logs raw or between two rulers."""
-    if match := _THINKING.search(text):
+    while match := _THINKING.search(text):
         closing = f"</{match[1]}>"
         end = text.find(closing, match.end())
         text = text[: match.start()] + (text[end + len(closing) :] if end >= 0 else "")

@@ -53,7 +53,7 @@ def recognises(path: Path, head: bytes) -> bool:
         except (OSError, *_DAMAGED_ZIP):
             return False
     text = head_text(head).lstrip()
-    return text.startswith(("[", "{")) and '"mapping"' in text
+    return text.startswith(("[", "{")) and '"mapping"' in text and '"message"' in text
 
 
 class _Utf8:

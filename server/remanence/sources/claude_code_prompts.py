@@ -9,7 +9,6 @@ from remanence.sources.cleaning import drop_injected
 from remanence.sources.json_values import mapping, mappings, optional, string
 
 _COMMAND = re.compile(r"<command-name>\s*/?([^<\s]{1,80})\s*</command-name>")
-_ARGUMENTS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _INJECTED = (
     "<bash-input>",
     "<bash-stdout>",
@@ -55,9 +54,10 @@ def is_local_output(content: object) -> bool:
 
 
 def _command(text: str) -> Prompt:
-    name, given = _COMMAND.search(text), _ARGUMENTS.search(text)
+    name = _COMMAND.search(text)
+    given = text.partition("<command-args>")[2].partition("</command-args>")[0]
     tags = (f"cmd:{name[1]}",) if name else ()
-    return Prompt(given[1].strip() if given else "", is_command=True, tags=tags)
+    return Prompt(given.strip(), is_command=True, tags=tags)
 
 
 def _text(content: object) -> str:
