@@ -58,6 +58,16 @@ class EmbedderSlot:
                     self._trouble = str(error)
         return self._loaded
 
+    def find(self, model_id: str) -> Embedder | None:
+        """Another prepared model of this data directory, by the key of its vectors; None where it is gone."""
+        for folder in self.folder.parent.iterdir():
+            try:
+                if read_manifest(folder).model_id == model_id:
+                    return Embedder.load(folder, self._threads)
+            except EmbedderError:
+                continue
+        return None
+
     def model_id(self) -> str | None:
         """The key of this model's vectors, without loading it; None while it is not prepared."""
         if self._loaded is not None:

@@ -6,6 +6,7 @@ only caches of it: whatever happens to this thread or its process, the next one 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import threading
@@ -23,7 +24,7 @@ from remanence.memory.lexical import LexicalIndex
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
 from remanence.models.keyword_client import KeywordWorker
-from remanence.models.worker_messages import KeywordRequest, WorkerError
+from remanence.models.worker_messages import Keyword, KeywordRequest, WorkerError
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Indexing:
         self.backlog = Backlog(store.database)
         self.lexical = LexicalIndex.open(home.indexes / "lexical")
         self.dense: DenseIndex | None = None
+        self.embedder: Embedder | None = None  # the one whose vectors `dense` holds
         self.trouble: str | None = None
         self.busy = False
         self._home = home
@@ -114,9 +116,10 @@ class Indexing:
             try:
                 self.busy = self._step()
                 self.trouble = None
-            except (StoreError, IndexWriteError, IndexReadError, WorkerError) as error:
-                log.warning("indexing pauses: %s", error)
-                self.trouble, self.busy = str(error), False
+            except Exception as error:  # noqa: BLE001  the thread must outlive whatever one batch meets
+                known = isinstance(error, StoreError | IndexWriteError | IndexReadError | WorkerError)
+                log.warning("indexing pauses: %s", error if known else type(error).__name__)
+                self.trouble, self.busy = str(error) if known else type(error).__name__, False
                 self._stopping.wait(_RETRY_SECONDS)
                 continue
             if self.busy:
@@ -129,19 +132,18 @@ class Indexing:
         """Do the most urgent batch; whether there was one."""
         if self._rebuild.is_set():
             self._rebuild_text()
-            self._reopen_dense(fresh=True)
+            self._open_dense(fresh=True)
             self._rebuild.clear()
             return True
         if self._index_text(self.lexical):
             return True
-        embedder = self._embedders.get() if self._store.count() else None
-        if embedder is not None:
-            if self.dense is None or self.dense.model_id != embedder.model_id:
-                self._reopen_dense(embedder=embedder)
-            if self._catch_up() or self._embed(embedder):
+        if self._store.count():
+            if self.dense is None:
+                self._open_dense()
+            if self._catch_up() or self._embed():
                 return True
             self._save()
-            if self._keyword(embedder):
+            if self._keyword():
                 return True
         if self._purge_mark.exists() and (self._idle or self._store.count() <= _PURGE_AT_ONCE):
             self._purge_mark.unlink()
@@ -176,21 +178,33 @@ class Indexing:
         beside.rename(place)
         self.lexical = LexicalIndex.open(place)
 
-    def _reopen_dense(self, *, embedder: Embedder | None = None, fresh: bool = False) -> None:
-        embedder = embedder or self._embedders.get()
+    def _choose(self) -> Embedder | None:
+        """The model that serves: the settings' own, or, until all is embedded with it, the one before."""
+        wanted = self._embedders.get()
+        earlier = self.backlog.model_before(wanted.model_id if wanted else "")
+        if earlier and (wanted is None or self.backlog.count_to_embed(wanted.model_id)):
+            return self._embedders.find(earlier) or wanted
+        return wanted
+
+    def _open_dense(self, *, fresh: bool = False) -> None:
+        """Open the index of the model that serves now; `fresh` builds it from nothing."""
+        embedder = self._choose()
         if self.dense is not None:
             self.dense.close()
             self.dense = None
         if embedder is None:
             return
-        folder = self._home.indexes / "dense"
-        if fresh:
-            shutil.rmtree(folder, ignore_errors=True)
+        name = hashlib.sha256(embedder.model_id.encode()).hexdigest()[:12]
+        folder = self._home.indexes / f"dense-{name}"
+        for other in self._home.indexes.glob("dense-*"):
+            if fresh or other != folder:
+                shutil.rmtree(other, ignore_errors=True)
         self._caught_up = None
-        self.dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
-        gone = self.backlog.without_vector(embedder.model_id, self.dense.revision)
-        self.dense.remove(np.asarray(gone, np.int64))
+        dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
+        gone = self.backlog.without_vector(embedder.model_id, dense.revision)
+        dense.remove(np.asarray(gone, np.int64))
         self._unsaved = len(gone)
+        self.embedder, self.dense = embedder, dense
 
     def _catch_up(self) -> bool:
         """Add what was embedded since the snapshot; whether that is still under way."""
@@ -209,33 +223,41 @@ class Indexing:
             return False
         if len(dense) != self.backlog.count_vectors(dense.model_id):
             log.warning("the dense index does not match the database: it is built again")
-            self._reopen_dense(fresh=True)
+            self._open_dense(fresh=True)
             return True
         self._caught_up = reached
         return True
 
-    def _embed(self, embedder: Embedder) -> bool:
-        waiting = self.backlog.to_embed(embedder.model_id, _EMBED_BATCH)
-        if not waiting or self.dense is None:
+    def _embed(self) -> bool:
+        """Embed the newest batch that waits, and switch to the model of the settings when none does."""
+        wanted = self._embedders.get()
+        if wanted is None or self.dense is None:
             return False
-        vectors = embedder.encode([item.text for item in waiting])
-        kept = self.backlog.put_vectors(embedder.model_id, waiting, vectors)
-        self.dense.add(np.asarray([waiting[position].row for position in kept], np.int64), vectors[kept])
-        self._unsaved += len(kept)
-        if self._unsaved > _SNAPSHOT_AFTER:
-            self._save()
+        serves = self.dense.model_id == wanted.model_id
+        waiting = self.backlog.to_embed(wanted.model_id, _EMBED_BATCH)
+        if not waiting:
+            if not serves:
+                self._open_dense()
+            return not serves
+        vectors = wanted.encode([item.text for item in waiting])
+        kept = self.backlog.put_vectors(wanted.model_id, waiting, vectors)
+        if serves:
+            self.dense.add(np.asarray([waiting[position].row for position in kept], np.int64), vectors[kept])
+            self._unsaved += len(kept)
+            if self._unsaved > _SNAPSHOT_AFTER:
+                self._save()
         return True
 
-    def _keyword(self, embedder: Embedder) -> bool:
-        if not self._per_exchange:
+    def _keyword(self) -> bool:
+        if not self._per_exchange or self.embedder is None:
             return False
-        waiting = self.backlog.to_keyword(embedder.model_id, _KEYWORD_BATCH)
+        waiting = self.backlog.to_keyword(self.embedder.model_id, _KEYWORD_BATCH)
         if not waiting:
             return False
         if self._worker is None:
             self._worker = KeywordWorker(self._embedders.folder)
         batch = [KeywordRequest(candidates(item.question, item.answer), vector) for item, vector in waiting]
-        found = self._worker.extract(batch, self._per_exchange)
+        found = self._extract(self._worker, batch)
         self.backlog.put_keywords(
             [
                 (item, [Phrase(keyword.phrase, keyword.score) for keyword in keywords])
@@ -244,13 +266,31 @@ class Indexing:
         )
         return True
 
+    def _extract(self, worker: KeywordWorker, batch: Sequence[KeywordRequest]) -> list[list[Keyword]]:
+        """Keywords of a batch; one exchange that the worker cannot take costs the others nothing."""
+        try:
+            return worker.extract(batch, self._per_exchange)
+        except WorkerError as error:
+            log.warning("a batch of keywords failed, each is tried alone: %s", error)
+        found: list[list[Keyword]] = []
+        failed = 0
+        for item in batch:
+            try:
+                found += worker.extract([item], self._per_exchange)
+            except WorkerError:
+                failed += 1
+                found.append([])
+                if failed == len(found) > 1:  # not these exchanges: the worker itself does not work
+                    raise
+        return found
+
     def _save(self) -> None:
         """Make the dense index durable, as complete up to the vectors of this moment."""
         if self.dense is None or self._caught_up is None or not self._unsaved:
             return
         self.dense.snapshot(self._store.revision())
         self._unsaved = 0
-        if self.backlog.count_to_embed(self.dense.model_id) == 0:
+        if self.dense.model_id == self._embedders.model_id():
             self.backlog.drop_other_vectors(self.dense.model_id)
 
     def _end_worker(self) -> None:

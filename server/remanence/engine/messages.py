@@ -25,7 +25,7 @@ class Response(Struct, frozen=True, kw_only=True, rename="camel"):
     """A response: unknown fields are ignored, so that an older door can talk to a newer engine."""
 
 
-class CaptureRequest(Request, kw_only=True):
+class CaptureRequest(Request, frozen=True, kw_only=True):
     """Remember one exchange. Times are epoch milliseconds (seconds are recognised) or ISO-8601."""
 
     question: str
@@ -43,7 +43,7 @@ class CaptureRequest(Request, kw_only=True):
     tags: list[str] = []
 
 
-class CaptureResponse(Response, kw_only=True):
+class CaptureResponse(Response, frozen=True, kw_only=True):
     """`redactions` names the kind of each secret that was taken out before storing."""
 
     id: str
@@ -52,7 +52,7 @@ class CaptureResponse(Response, kw_only=True):
     reason: str | None = None
 
 
-class RecallRequest(Request, kw_only=True):
+class RecallRequest(Request, frozen=True, kw_only=True):
     """Find memories. `workspace`, `tool`, `conversation_id`, `since` and `until` are filters;
     `uri`, `language_id` and `symbol` say where the user is and only move ranks.
 
@@ -75,7 +75,7 @@ class RecallRequest(Request, kw_only=True):
     automatic: bool = False
 
 
-class Memory(Response, kw_only=True):
+class Memory(Response, frozen=True, kw_only=True):
     """Anything recall can return. `why` says in words what brought it here."""
 
     id: str
@@ -100,13 +100,13 @@ class Memory(Response, kw_only=True):
     superseded_by: str | None = None
 
 
-class RecallResponse(Response, kw_only=True):
+class RecallResponse(Response, frozen=True, kw_only=True):
     memories: list[Memory]
     took_ms: float
     degraded: str | None = None
 
 
-class CompleteRequest(Request, kw_only=True):
+class CompleteRequest(Request, frozen=True, kw_only=True):
     """What continues `text`, the prompt typed so far (the whole prompt-like passage up to the cursor)."""
 
     text: str
@@ -116,7 +116,7 @@ class CompleteRequest(Request, kw_only=True):
     workspace: str | None = None
 
 
-class CodeBlock(Response, kw_only=True):
+class CodeBlock(Response, frozen=True, kw_only=True):
     """A fenced block of an earlier answer."""
 
     memory_id: str
@@ -125,13 +125,13 @@ class CodeBlock(Response, kw_only=True):
     code: str
 
 
-class CompleteResponse(Response, kw_only=True):
+class CompleteResponse(Response, frozen=True, kw_only=True):
     questions: list[Memory]
     code_blocks: list[CodeBlock]
     degraded: str | None = None
 
 
-class EnrichPromptRequest(Request, kw_only=True):
+class EnrichPromptRequest(Request, frozen=True, kw_only=True):
     prompt: str
     token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] = 2000
     uri: str | None = None
@@ -142,12 +142,12 @@ class EnrichPromptRequest(Request, kw_only=True):
     conversation_id: str | None = None
 
 
-class PackedMemory(Response, kw_only=True):
+class PackedMemory(Response, frozen=True, kw_only=True):
     id: str
     tokens: int
 
 
-class EnrichPromptResponse(Response, kw_only=True):
+class EnrichPromptResponse(Response, frozen=True, kw_only=True):
     """`tokens` is the size of the whole enriched prompt, estimated as recall's packer counts it."""
 
     prompt: str
@@ -156,11 +156,11 @@ class EnrichPromptResponse(Response, kw_only=True):
     degraded: str | None = None
 
 
-class MemoryRequest(Request, kw_only=True):
+class MemoryRequest(Request, frozen=True, kw_only=True):
     id: str
 
 
-class MemoryFilter(Request, kw_only=True):
+class MemoryFilter(Request, frozen=True, kw_only=True):
     """Which memories: every field given must match. `all` stands for a filter that matches each one."""
 
     tool: str | None = None
@@ -172,20 +172,20 @@ class MemoryFilter(Request, kw_only=True):
     all: bool = False
 
 
-class ForgetRequest(Request, kw_only=True):
+class ForgetRequest(Request, frozen=True, kw_only=True):
     ids: list[str] | None = None
     filter: MemoryFilter | None = None
     dry_run: bool = False
 
 
-class ForgetResponse(Response, kw_only=True):
+class ForgetResponse(Response, frozen=True, kw_only=True):
     """`adapters` names each adapter that had learned one of the forgotten memories."""
 
     forgotten: int
     adapters: list[str] = []
 
 
-class ImportRequest(Request, kw_only=True):
+class ImportRequest(Request, frozen=True, kw_only=True):
     """Import one source, or one file or folder. Without `source` the format is recognised;
     without `path` the source is looked for where its tool keeps it."""
 
@@ -193,13 +193,13 @@ class ImportRequest(Request, kw_only=True):
     path: str | None = None
 
 
-class SyncRequest(Request, kw_only=True):
+class SyncRequest(Request, frozen=True, kw_only=True):
     """Import what is new from each source that is turned on. `sources` turns these on first."""
 
     sources: list[str] | None = None
 
 
-class ImportResponse(Response, kw_only=True):
+class ImportResponse(Response, frozen=True, kw_only=True):
     """Counts at the time of the answer; the job's `figures` carry them on."""
 
     job_id: str
@@ -211,14 +211,14 @@ class ImportResponse(Response, kw_only=True):
     failed: int = 0
 
 
-class SourcesRequest(Request, kw_only=True):
+class SourcesRequest(Request, frozen=True, kw_only=True):
     """List the sources, or turn some on or off."""
 
     enable: list[str] = []
     disable: list[str] = []
 
 
-class SourceState(Response, kw_only=True):
+class SourceState(Response, frozen=True, kw_only=True):
     """`found` counts the conversation files that the tool has on this machine."""
 
     name: str
@@ -229,19 +229,19 @@ class SourceState(Response, kw_only=True):
     last_synced_at: int | None = None
 
 
-class SourcesResponse(Response, kw_only=True):
+class SourcesResponse(Response, frozen=True, kw_only=True):
     sources: list[SourceState]
 
 
-class JobsRequest(Request, kw_only=True):
+class JobsRequest(Request, frozen=True, kw_only=True):
     job_id: str | None = None
 
 
-class CancelRequest(Request, kw_only=True):
+class CancelRequest(Request, frozen=True, kw_only=True):
     job_id: str
 
 
-class Job(Response, kw_only=True):
+class Job(Response, frozen=True, kw_only=True):
     """`progress` runs from 0 to 1. `figures` are counts, `reasons` the first failures in words."""
 
     job_id: str
@@ -256,23 +256,23 @@ class Job(Response, kw_only=True):
     finished_at: int | None = None
 
 
-class JobsResponse(Response, kw_only=True):
+class JobsResponse(Response, frozen=True, kw_only=True):
     jobs: list[Job]
 
 
-class PrepareRequest(Request, kw_only=True):
+class PrepareRequest(Request, frozen=True, kw_only=True):
     """Prepare the embedder that the settings name (export, quantise, check); `force` does it again."""
 
     force: bool = False
 
 
-class JobStarted(Response, kw_only=True):
+class JobStarted(Response, frozen=True, kw_only=True):
     """What was asked goes on in the background; `remanence.jobs` tells how far it is."""
 
     job_id: str
 
 
-class DoctorRequest(Request, kw_only=True):
+class DoctorRequest(Request, frozen=True, kw_only=True):
     """Check; with `repair`, mend what was found. The named ones are done whatever was found."""
 
     repair: bool = False
@@ -281,19 +281,19 @@ class DoctorRequest(Request, kw_only=True):
     vacuum: bool = False
 
 
-class Finding(Response, kw_only=True):
+class Finding(Response, frozen=True, kw_only=True):
     check: str
     ok: bool
     detail: str
     done: str | None = None
 
 
-class DoctorResponse(Response, kw_only=True):
+class DoctorResponse(Response, frozen=True, kw_only=True):
     findings: list[Finding]
     job_id: str | None = None
 
 
-class Pending(Response, kw_only=True):
+class Pending(Response, frozen=True, kw_only=True):
     """Stored rows that still wait for a vector, for keywords, or for a place in an index."""
 
     embedding: int = 0
@@ -301,20 +301,20 @@ class Pending(Response, kw_only=True):
     indexing: int = 0
 
 
-class IndexState(Response, kw_only=True):
+class IndexState(Response, frozen=True, kw_only=True):
     name: str
     state: Literal["ready", "building", "absent"]
     items: int
     bytes: int = 0
 
 
-class ProcessState(Response, kw_only=True):
+class ProcessState(Response, frozen=True, kw_only=True):
     name: str
     pid: int
     rss_mb: float
 
 
-class StatusResponse(Response, kw_only=True):
+class StatusResponse(Response, frozen=True, kw_only=True):
     exchanges: int
     facts: int
     pending: int
@@ -331,17 +331,17 @@ class StatusResponse(Response, kw_only=True):
     degraded: str | None = None
 
 
-class Empty(Request, kw_only=True):
+class Empty(Request, frozen=True, kw_only=True):
     """A verb that takes nothing."""
 
 
-class PingResponse(Response, kw_only=True):
+class PingResponse(Response, frozen=True, kw_only=True):
     version: str
     pid: int
     home: str
 
 
-class ErrorResponse(Response, kw_only=True):
+class ErrorResponse(Response, frozen=True, kw_only=True):
     """`field` names the argument at fault, where one is."""
 
     code: Literal["invalid", "not_found", "unavailable", "cancelled", "internal"]

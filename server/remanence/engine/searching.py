@@ -1,73 +1,141 @@
-"""Interim: simple hybrid until memory.recall lands."""
+"""Recall as the doors ask for it: requests in, memories out."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 
 from remanence.engine import messages as m
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
-from remanence.engine.verbs import Cancelled
-from remanence.memory.rows import Row
+from remanence.engine.verbs import Cancelled, moment
+from remanence.memory.passages import code_blocks, excerpt
+from remanence.memory.query import Place, RecallQuery
+from remanence.memory.recall import Recollection, recall
+from remanence.memory.rows import Row, Scope
 from remanence.memory.store import Store
+from remanence.memory.timestamps import now_ms
+
+_BLOCKS = 24
+_LEAST_TYPED = 8  # characters; fewer say too little to search by meaning
 
 
 class Searching:
-    def __init__(self, store: Store, indexing: Indexing, embedders: EmbedderSlot) -> None:
-        self._store, self._indexing, self._embedders = store, indexing, embedders
+    """Recall over one engine's store and indexes."""
 
-    def _find(self, text: str, limit: int) -> list[tuple[Row, float]]:
-        scores: dict[int, float] = {}
-        rows, found = self._indexing.lexical.search(text, 50)
-        for r, s in zip(
-            rows.tolist(), (found / max(float(found.max(initial=1e-6)), 1e-6)).tolist(), strict=True
-        ):
-            scores[r] = scores.get(r, 0) + s
-        e = self._embedders.get()
-        if e is not None and self._indexing.dense is not None:
-            rows, found = self._indexing.dense.search(e.encode_query(text), 50)
-            for r, s in zip(rows.tolist(), found.tolist(), strict=True):
-                scores[r] = scores.get(r, 0) + s
-        for row in self._store.unindexed(self._indexing.lexical.revision, 200):
-            if set(text.lower().split()) & set((row.question + " " + row.answer).lower().split()):
-                scores.setdefault(row.row, 1.0)
-        best = sorted(scores, key=lambda r: -scores[r])[:limit]
-        return [(row, scores[row.row]) for row in self._store.rows(best)]
+    def __init__(self, store: Store, indexing: Indexing, embedders: EmbedderSlot) -> None:
+        self._store = store
+        self._indexing = indexing
+        self._embedders = embedders
 
     def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> list[m.Memory]:
-        return [
-            self.as_memory(row, score)
-            for row, score in self._find(request.query, request.limit)
-            if score > 0.4
-        ]
+        """Ranked memories, best first; empty where nothing is relevant."""
+        query = RecallQuery(
+            text=request.query,
+            now_ms=now_ms(),
+            limit=request.limit,
+            mode=request.mode,
+            scope=Scope(
+                workspace=request.workspace,
+                tool=request.tool,
+                conversation_id=request.conversation_id,
+                since=moment(request.since, "since"),
+                until=moment(request.until, "until"),
+            ),
+            place=self._place(request.uri, request.language_id),
+            symbol=request.symbol,
+            automatic=request.automatic,
+            min_score=request.min_score,
+        )
+        found = self._recall(query, cancelled)
+        return [as_memory(each.row, each.score, each.excerpt, each.why) for each in found.memories]
 
-    def complete(self, request: m.CompleteRequest, cancelled: Cancelled) -> Any:
+    def complete(
+        self, request: m.CompleteRequest, cancelled: Cancelled
+    ) -> tuple[list[m.Memory], list[m.CodeBlock]]:
+        """Earlier questions that go on as typed, then those that mean the like; and their answers' code."""
         numbers = self._indexing.lexical.continue_prompt(request.text, request.limit)
-        return [self.as_memory(row) for row in self._store.rows(numbers.tolist())], []
+        continued = [row for row in self._store.rows(numbers.tolist()) if row.superseded_by is None]
+        memories = [as_memory(row, 1.0, excerpt(row.answer, ()), ("goes on as typed",)) for row in continued]
+        related: list[m.Memory] = []
+        if len(request.text.strip()) >= _LEAST_TYPED:
+            query = RecallQuery(
+                text=request.text,
+                now_ms=now_ms(),
+                limit=request.limit,
+                scope=Scope(workspace=request.workspace),
+                place=self._place(request.uri, request.language_id),
+                automatic=True,
+            )
+            found = self._recall(query, cancelled).memories
+            related = [as_memory(each.row, each.score, each.excerpt, each.why) for each in found]
+        ranked = _once([*memories, *related])
+        blocks = [
+            m.CodeBlock(
+                memory_id=memory.id, question=memory.question, language=block.language, code=block.code
+            )
+            for memory in _once([*related, *memories])
+            for block in code_blocks(memory.answer)
+        ]
+        return ranked[: request.limit], blocks[:_BLOCKS]
 
     def for_prompt(self, request: m.EnrichPromptRequest, depth: int, cancelled: Cancelled) -> list[Row]:
-        return [row for row, score in self._find(request.prompt, depth) if score > 0.4]
-
-    def as_memory(self, row: Row, score: float = 1.0) -> m.Memory:
-        return m.Memory(
-            id=row.id,
-            question=row.question,
-            answer=row.answer,
-            excerpt=row.answer[:240],
-            score=score,
-            tool=row.tool,
-            external_id=row.external_id,
-            asked_at=row.asked_at,
-            answered_at=row.answered_at,
-            model=row.model,
-            conversation_id=row.conversation_id,
-            conversation_title=row.conversation_title,
-            workspace=row.workspace,
-            uri=row.uri,
-            language_id=row.language_id,
-            keywords=list(row.keywords),
-            tags=list(row.tags),
-            superseded_by=row.superseded_by,
+        """The memories worth putting before a prompt, best first."""
+        query = RecallQuery(
+            text=request.prompt,
+            now_ms=now_ms(),
+            limit=depth,
+            scope=Scope(
+                workspace=request.workspace, tool=request.tool, conversation_id=request.conversation_id
+            ),
+            place=self._place(request.uri, request.language_id),
+            symbol=request.symbol,
+            automatic=True,
         )
+        return [each.row for each in self._recall(query, cancelled).memories]
+
+    def _recall(self, query: RecallQuery, cancelled: Cancelled) -> Recollection:
+        self._embedders.get()
+        return recall(
+            query,
+            rows=self._store,
+            lexical=self._indexing.lexical,
+            dense=self._indexing.dense,
+            embedder=self._indexing.embedder,
+            cancelled=cancelled,
+        )
+
+    def _place(self, uri: str | None, language_id: str | None) -> Place:
+        path = unquote(urlsplit(uri).path) if uri and uri.startswith("file:") else None
+        workspace = self._store.workspace_of(path) if path else None
+        return Place(uri=uri, language_id=language_id, workspace=workspace)
+
+
+def as_memory(row: Row, score: float = 1.0, extract: str | None = None, why: Sequence[str] = ()) -> m.Memory:
+    """A row as doors see it."""
+    return m.Memory(
+        id=row.id,
+        question=row.question,
+        answer=row.answer,
+        excerpt=excerpt(row.answer, ()) if extract is None else extract,
+        score=score,
+        tool=row.tool,
+        external_id=row.external_id,
+        asked_at=row.asked_at,
+        answered_at=row.answered_at,
+        model=row.model,
+        conversation_id=row.conversation_id or None,
+        conversation_title=row.conversation_title,
+        workspace=row.workspace,
+        uri=row.uri,
+        language_id=row.language_id,
+        keywords=list(row.keywords),
+        tags=list(row.tags),
+        why=list(why),
+        superseded_by=row.superseded_by,
+    )
+
+
+def _once(memories: Sequence[m.Memory]) -> list[m.Memory]:
+    """Each question once, in order."""
+    return list({" ".join(memory.question.split()): memory for memory in reversed(memories)}.values())[::-1]

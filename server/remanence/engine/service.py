@@ -17,8 +17,8 @@ from remanence.engine.importing import Importer, named, source_states
 from remanence.engine.indexing import Indexing
 from remanence.engine.jobs import Control, Jobs, Work
 from remanence.engine.observing import observe
-from remanence.engine.searching import Searching
-from remanence.engine.verbs import VERBS, Cancelled, EngineError, Handler, invalid
+from remanence.engine.searching import Searching, as_memory
+from remanence.engine.verbs import VERBS, Cancelled, EngineError, Handler, invalid, moment
 from remanence.memory.database import StoreError
 from remanence.memory.dense import Cancelled as SearchCancelled
 from remanence.memory.exchange import Exchange
@@ -27,7 +27,6 @@ from remanence.memory.progress_records import ProgressRecords
 from remanence.memory.prompt import enrich
 from remanence.memory.rows import Scope
 from remanence.memory.store import Store
-from remanence.memory.timestamps import to_ms
 from remanence.paths import Home
 from remanence.settings import Settings, SettingsError, load_settings
 
@@ -81,8 +80,8 @@ class Service:
             conversation_id=request.conversation_id or "",
             turn_key=request.turn_key,
             external_id=request.external_id,
-            asked_at=_moment(request.asked_at, "askedAt"),
-            answered_at=_moment(request.answered_at, "answeredAt"),
+            asked_at=moment(request.asked_at, "askedAt"),
+            answered_at=moment(request.answered_at, "answeredAt"),
             model=request.model,
             workspace=request.workspace,
             uri=request.uri,
@@ -130,7 +129,7 @@ class Service:
         row = self.store.get(request.id)
         if row is None:
             raise EngineError("not_found", f"There is no memory {request.id!r}.", "id")
-        return self.searching.as_memory(row)
+        return as_memory(row)
 
     def forget(self, request: m.ForgetRequest, cancelled: Cancelled) -> m.ForgetResponse:
         ids = list(request.ids or [])
@@ -247,21 +246,13 @@ def _in_words(method: Callable[[Any, Cancelled], m.Response]) -> Handler:
     return handler
 
 
-def _moment(value: m.Timestamp | None, field: str) -> int | None:
-    """A time a caller gave, in epoch ms; one that lies in the future or before 2015 is refused."""
-    moment = to_ms(value)
-    if value is not None and moment is None:
-        raise invalid(f"{field}: {value!r} is no ISO-8601 date or epoch time between 2015 and now.", field)
-    return moment
-
-
 def _scope(chosen: m.MemoryFilter) -> Scope:
     return Scope(
         workspace=chosen.workspace,
         tool=chosen.tool,
         conversation_id=chosen.conversation_id,
-        since=_moment(chosen.since, "since"),
-        until=_moment(chosen.until, "until"),
+        since=moment(chosen.since, "since"),
+        until=moment(chosen.until, "until"),
         tag=chosen.tag,
     )
 

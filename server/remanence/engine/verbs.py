@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remanence.engine import messages as m
+from remanence.memory.timestamps import to_ms
 
 Cancelled = Callable[[], bool]
 
@@ -54,6 +55,14 @@ class EngineError(Exception):
 def invalid(message: str, field: str | None = None) -> EngineError:
     """The caller's mistake, in words."""
     return EngineError("invalid", message, field)
+
+
+def moment(value: m.Timestamp | None, field: str) -> int | None:
+    """A time that a caller gave, in epoch ms; one in the future or before 2015 is refused."""
+    found = to_ms(value)
+    if value is not None and found is None:
+        raise invalid(f"{field}: {value!r} is no ISO-8601 date or epoch time between 2015 and now.", field)
+    return found
 
 
 Handler = Callable[[Any, Cancelled], m.Response]

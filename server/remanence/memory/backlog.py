@@ -140,6 +140,18 @@ class Backlog:
         )
         return [record[0] for record in records]
 
+    def model_before(self, model: str) -> str | None:
+        """The other model that has vectors here, the one with the most."""
+        found = (
+            self._database.reader()
+            .execute(
+                "SELECT model FROM vectors WHERE model <> ? GROUP BY model ORDER BY count(*) DESC LIMIT 1",
+                [model],
+            )
+            .fetchone()
+        )
+        return found[0] if found else None
+
     def drop_other_vectors(self, model: str) -> int:
         """Remove the vectors of every other model, once all rows have one of this model."""
         with self._database.transaction() as connection:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import numpy as np
@@ -240,6 +240,15 @@ class Store:
             f"SELECT row FROM exchanges WHERE {where} ORDER BY row", values
         )
         return np.fromiter((record[0] for record in records), dtype=np.int64)
+
+    def workspace_of(self, path: str) -> str | None:
+        """The project folder, among those that memories come from, that this path lies in; the nearest."""
+        connection = self.database.reader()
+        for folder in PurePath(path).parents:
+            known = "SELECT 1 FROM exchanges WHERE workspace = ? LIMIT 1"
+            if connection.execute(known, [str(folder)]).fetchone() is not None:
+                return str(folder)
+        return None
 
     def ids(self, scope: Scope) -> list[str]:
         """The ids within the scope, oldest row first."""
