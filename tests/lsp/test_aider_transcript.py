@@ -18,7 +18,7 @@ HISTORY = """\
 
 > Added app.py to the chat
 
-#### how do I close it?  
+#### how do I close it?
 #### it leaks on timeouts
 
 Use a `with` block:

@@ -206,25 +206,10 @@ def test_a_chat_is_read_back_as_it_was_written(render: Callable[[Exchanges], str
     assert [turn.finished for turn in turns] == [True] * (len(chat) - 1) + [False]
 
 
-STRUCTURE = """\
-## Me
-## CodeCompanion (x)
-## User
-## Assistant
-**You:** a
-```
-~~~
-#### q
-> t
----
-# aider chat started at 2026-01-01 10:00:00
-# topic: t
-💬: q
-🤖: a
-🔒: p
-text
-
-##""".split("\n")
+STRUCTURE = [
+    "## Me", "## CodeCompanion (x)", "## User", "## Assistant", "**You:** a", "```", "~~~", "#### q", "> t",
+    "---", "# aider chat started at 2026-01-01 10:00:00", "# topic: t", "💬: q", "🤖: a", "🔒: p", "text", "",
+]  # fmt: skip
 MARKED = st.lists(
     st.sampled_from(STRUCTURE) | st.text(max_size=8),
     max_size=25,

@@ -13,6 +13,7 @@ from remanence.paths import Home
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 
 
 class EngineLink:
@@ -56,13 +57,14 @@ class EngineLink:
         )
 
     async def close(self) -> None:
-        """Let go of the engine; a standalone one ends, with everything saved."""
+        """Let go of the engine. A standalone one ends with everything saved: this waits for it a moment,
+        and the process for as long as it takes."""
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait((self._connecting,))
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await asyncio.wait((asyncio.ensure_future(client.close()),), timeout=_CLOSE_SECONDS)
 
     async def _connect(self) -> None:
         try:

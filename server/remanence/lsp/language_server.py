@@ -51,6 +51,7 @@ class RemanenceLanguageServer(LanguageServer):
         self.features: ClientFeatures = client_features(types.ClientCapabilities())
         self.transcripts = TranscriptCapture(self.engine, self.background)
         self.is_closed = False
+        self._told: set[str] = set()
 
     def apply_options(self, *layers: object) -> None:
         """Take the options of these JSON values; tell the user, once each, what cannot be used."""
@@ -58,7 +59,9 @@ class RemanenceLanguageServer(LanguageServer):
         set_level(self.options.log_level)
         self.transcripts.enabled = self.options.capture.transcripts
         for problem in problems:
-            log.warning("Option not used")
+            if problem in self._told:
+                continue
+            self._told.add(problem)
             self.window_show_message(
                 types.ShowMessageParams(
                     type=types.MessageType.Warning, message=f"Remanence: {problem}. The default is used."

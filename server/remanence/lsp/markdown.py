@@ -18,7 +18,7 @@ from remanence.lsp.fences import fence_for, fenced_lines
 SCHEME = "remanence"
 
 _STRUCTURE = re.compile(r"[\\`*\[\]()<>|~&]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=\S)")
-_LINE_START = re.compile(r"^(\s*)(#|[-+](?=\s|$)|[-=]{2,}|\d+(?=[.)]\s))", re.MULTILINE)
+_LINE_START = re.compile(r"^(\s*)(#|[-+](?=\s|$)|[-=]{2,}|\d+(?=[.)](?:\s|$)))", re.MULTILINE)
 _CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s")
 _MINUTE = 60_000

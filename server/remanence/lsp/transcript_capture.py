@@ -111,8 +111,9 @@ class TranscriptCapture:
                         client = await self._engine.client(_ENGINE_SECONDS)
                         await client.capture(_request(turn, uri, watched))
                     except EngineError as error:
-                        log.warning("A transcript was not captured: %s", error.code)
-                        return
+                        log.warning("An exchange of a transcript was not captured: %s", error.code)
+                        if error.code != "invalid":  # one that is refused now will be refused again
+                            return
                     sent[turn.session, turn.key] = said
 
 
