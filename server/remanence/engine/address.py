@@ -36,9 +36,9 @@ class Answer:
 
 async def post(pool: httpcore.AsyncConnectionPool, address: Address, verb: str, body: bytes) -> Answer:
     """One request. Raises httpcore's errors; cancelling it closes the connection."""
-    headers = {"Content-Type": "application/json"}
+    headers = [("Content-Type", "application/json")]
     if address.token:
-        headers["Authorization"] = f"Bearer {address.token}"
+        headers.append(("Authorization", f"Bearer {address.token}"))
     response = await pool.request(
         "POST",
         f"http://127.0.0.1:{address.port or 80}/v1/{verb}",
