@@ -105,7 +105,9 @@ def test_commands_are_dropped_but_those_that_ask_keep_their_question(tmp_path: P
 
 
 def test_a_question_without_an_answer_is_unanswered(tmp_path: Path) -> None:
-    path = history(tmp_path, session(user("first"), tool("^C KeyboardInterrupt"), user("second"), model("Yes.")))
+    path = history(
+        tmp_path, session(user("first"), tool("^C KeyboardInterrupt"), user("second"), model("Yes."))
+    )
 
     assert [(it.question, it.status) for it in exchanges(path)] == [
         ("first", Status.UNANSWERED),
@@ -139,9 +141,15 @@ def test_output_of_several_lines_is_not_the_answer(tmp_path: Path) -> None:
 
 def test_the_last_of_several_tries_is_the_answer_unless_it_says_next_to_nothing(tmp_path: Path) -> None:
     long = "I corrected the search block so that it matches the file."
-    retried = session(user("do it"), model("First try, which failed to apply."), tool("did not apply"), model(long))
+    retried = session(
+        user("do it"), model("First try, which failed to apply."), tool("did not apply"), model(long)
+    )
     short = session(
-        user("do it"), model("Here is the change."), tool("Edit? y"), model("Done."), start="2026-03-02 09:00:00"
+        user("do it"),
+        model("Here is the change."),
+        tool("Edit? y"),
+        model("Done."),
+        start="2026-03-02 09:00:00",
     )
 
     first, second = exchanges(history(tmp_path, retried, short))
@@ -200,7 +208,9 @@ def test_a_history_is_recognised_by_its_name_or_header(name: str, head: bytes, r
     assert AIDER.recognises(Path(name), head) is recognised
 
 
-_WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
+_WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12
+)
 _LINE = st.one_of(
     _WORDS, st.sampled_from(["> quoted", "#### heading", "```", "```python", "", "# title", "- item"])
 ).map(str.rstrip)

@@ -60,7 +60,9 @@ def test_the_final_answer_is_what_follows_the_last_tool_call(write_lines: WriteL
     path = write_lines(
         [
             user("u1", None, "Why does the test fail?"),
-            assistant("a1", "u1", {"type": "thinking", "thinking": "hm"}, "I'll look.", call("/project/a/x.py")),
+            assistant(
+                "a1", "u1", {"type": "thinking", "thinking": "hm"}, "I'll look.", call("/project/a/x.py")
+            ),
             user("u2", "a1", RESULT),
             assistant("a2", "u2", LONG),
         ]
@@ -267,7 +269,14 @@ def test_bad_lines_are_failures_and_the_rest_is_read(write_lines: WriteLines) ->
     broken = user("u2", "a1", "x")
     broken["message"] = "error"
     path = write_lines(
-        ["{not json", "[1]", user("u1", None, "First"), assistant("a1", "u1", LONG), broken, {"silly": "this"}]
+        [
+            "{not json",
+            "[1]",
+            user("u1", None, "First"),
+            assistant("a1", "u1", LONG),
+            broken,
+            {"silly": "this"},
+        ]
     )
 
     items = list(read(path))
@@ -323,7 +332,9 @@ def test_a_session_is_recognised_by_its_first_lines(head: bytes, recognised: boo
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["user", "assistant"]), st.sampled_from("abcdef"), st.sampled_from("abcdefz")),
+        st.tuples(
+            st.sampled_from(["user", "assistant"]), st.sampled_from("abcdef"), st.sampled_from("abcdefz")
+        ),
         max_size=12,
     )
 )

@@ -56,7 +56,7 @@ def _turns(conversation: Fields) -> Iterator[Turn]:
             metadata = mapping(message.get("metadata"))
             model = optional(metadata.get("model_slug")) or optional(conversation.get("default_model_slug"))
             turn.say(text, at, model)
-            turn.interrupted = message.get("status") in _CUT_OFF
+            turn.interrupted = string(message.get("status")) in _CUT_OFF
     if turn is not None:
         yield turn
 
@@ -95,7 +95,7 @@ def _is_visible(message: Fields) -> bool:
     metadata = mapping(message.get("metadata"))
     return (
         message.get("recipient") in (None, "all")
-        and message.get("channel") not in _HIDDEN_CHANNELS
+        and string(message.get("channel")) not in _HIDDEN_CHANNELS
         and message.get("weight") != 0
         and metadata.get("is_visually_hidden_from_conversation") is not True
         and metadata.get("is_user_system_message") is not True

@@ -21,7 +21,9 @@ class Branch:
 
     def holds(self, uuid: str, line: dict[str, object]) -> bool:
         """Whether a line is on the branch. Blocks of one reply are, all of them or none."""
-        return not uuid or uuid in self.uuids or mapping(line.get("message")).get("id") in self.messages
+        return (
+            not uuid or uuid in self.uuids or string(mapping(line.get("message")).get("id")) in self.messages
+        )
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ def _note(tree: _Tree, line: dict[str, object]) -> None:
         tree.titles["custom"] = string(line.get("customTitle"))
     elif kind == "ai-title":
         tree.titles["ai"] = string(line.get("aiTitle"))
-    elif kind == "summary" and line.get("leafUuid") in tree.order:
+    elif kind == "summary" and string(line.get("leafUuid")) in tree.order:
         tree.titles["summary"] = string(line.get("summary"))  # the others title other sessions
     if not uuid or uuid in tree.order or line.get("isSidechain") is True:
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from remanence.sources.codex_lines import entries, voice_of
 from remanence.sources.codex_turns import Rollout, exchanges, take
+from remanence.sources.json_values import string
 from remanence.sources.recognising import head_records, head_text
 from remanence.sources.source import Failure, Item, Source, files_under
 
@@ -52,7 +53,7 @@ def recognises(path: Path, head: bytes) -> bool:
         return True
     if any(
         "record_type" in record
-        or ("payload" in record and record.get("type") in _WRAPPED)
+        or ("payload" in record and string(record.get("type")) in _WRAPPED)
         or {"id", "timestamp", "instructions"} <= record.keys()
         for record in head_records(head)
     ):

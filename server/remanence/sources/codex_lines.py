@@ -152,7 +152,7 @@ def _item(fields: dict[str, object], at: int | None) -> Iterator[Entry]:
 
 def _response(item: dict[str, object], at: int | None) -> Iterator[Entry]:
     """An item as the API knows it."""
-    kind, role = item.get("type"), item.get("role")
+    kind, role = string(item.get("type")), item.get("role")
     if kind in _CALLS:
         yield Entry("tool", at)
     elif kind == "message" and role == "assistant":

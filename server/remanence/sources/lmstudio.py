@@ -115,7 +115,7 @@ def _answer(turn: Turn, version: dict[str, object], conversation: dict[str, obje
             first or answered_at,
             optional(generation.get("identifier")) or model,
         )
-        turn.interrupted = stats.get("stopReason") in _CUT_OFF
+        turn.interrupted = string(stats.get("stopReason")) in _CUT_OFF
 
 
 def _is_thinking(step: dict[str, object]) -> bool:
