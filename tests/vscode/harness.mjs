@@ -30,6 +30,8 @@ const USER_SETTINGS = {
   "files.hotExit": "off",
   "editor.accessibilitySupport": "off",
   "editor.wordBasedSuggestions": "off",
+  "editor.renderWhitespace": "none", // the tests read the lines as they are drawn
+  "[markdown]": { "editor.wordWrap": "off" },
   "files.simpleDialog.enable": true,
 };
 

@@ -29,4 +29,4 @@ fi
 
 export VSIX=$root/vscode-extension/remanence.vsix
 cd tests/vscode
-node --test --test-concurrency=1 --test-timeout=180000 ui.test.mjs
+node --test --test-concurrency=1 --test-timeout=900000 ui.test.mjs

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startVSCode } from "./harness.mjs";
 import { createMemory } from "./memory.mjs";
-import { answer, choose, editor, focusEditor, notification, palette, shownText, until, untilTrue } from "./window.mjs";
+import { answer, choose, choosePath, editor, focusEditor, notification, palette, shownText, until, untilTrue } from "./window.mjs";
 
 const SOURCE = 'def load(path):\n    return parse_manifest(path)\n\n';
 const DEMO = join(import.meta.dirname, "demo.jsonl");
@@ -118,7 +118,7 @@ test("an import through the palette stores what it reads and says so", async (t)
   const page = await open(t, "load.py", "\n");
   await palette(page, "Remanence: Import");
   await choose(page, "Remanence: Import", "A file…");
-  await answer(page, "Remanence: Import", join(folder, "more.jsonl"));
+  await choosePath(page, "Remanence: Import a File", join(folder, "more.jsonl"));
   await notification(page, "the import is done: ");
   assert.equal(memory.recall("which valve drains the lower lock")[0]?.answer, row.answer);
 });

@@ -37,6 +37,14 @@ export async function choose(page, title, text) {
   await row.click();
 }
 
+/** Types a path into VS Code's own file dialog, once it shows where it is. */
+export async function choosePath(page, title, path) {
+  await inputTitled(page, title);
+  const input = page.locator(".quick-input-widget:visible input.input").first();
+  await untilTrue(async () => (await input.inputValue()).endsWith("/"), "the dialog shows its folder");
+  await answer(page, title, path);
+}
+
 async function inputTitled(page, title) {
   await page.locator(".quick-input-widget:visible .quick-input-title", { hasText: title }).first().waitFor(WAIT);
 }

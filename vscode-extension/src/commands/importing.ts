@@ -16,7 +16,7 @@ export async function importConversations(server: Server): Promise<void> {
     return;
   }
   const chosen = await vscode.window.showOpenDialog({
-    title: "Remanence: Import",
+    title: kind === FILE ? "Remanence: Import a File" : "Remanence: Import a Folder",
     openLabel: "Import",
     canSelectFiles: kind === FILE,
     canSelectFolders: kind === FOLDER,

@@ -21,37 +21,43 @@ export function statusCommand(server: Server, subscriptions: vscode.ExtensionCon
   };
 }
 
-export function statusText(status: StatusResponse): string {
+function statusText(status: StatusResponse): string {
   const now = Date.now();
-  const lines = [
-    "# Remanence",
-    "",
-    ...(status.degraded === null ? [] : [`**Degraded:** ${status.degraded}`, ""]),
-    `- ${status.exchanges} exchanges, ${status.facts} facts, ${status.tombstones} forgotten`,
-    `- ${waiting(status)}`,
-    `- Database: ${megabytes(status.databaseBytes)} in ${status.home}`,
-    `- Embedder: ${status.embedder}`,
-    "",
-    "## Indexes",
-    "",
-    ...status.indexes.map((index) => `- ${index.name}: ${index.state}, ${index.items} items, ${megabytes(index.bytes)}`),
-    "",
-    "## Sources",
-    "",
-    ...status.sources.map((source) => {
-      const synced = source.lastSyncedAt === null ? "" : `, synced ${ageOf(source.lastSyncedAt, now)}`;
-      return `- ${source.title}: ${source.enabled ? "on" : "off"}, ${source.found} found${synced}`;
-    }),
-    "",
-    "## Processes",
-    "",
-    ...status.processes.map((process) => `- ${process.name}: pid ${process.pid}, ${process.rssMb.toFixed(0)} MB`),
-    "",
-    "## Versions",
-    "",
-    ...Object.entries(status.versions).map(([name, version]) => `- ${name} ${version}`),
+  const blocks = [
+    ["# Remanence"],
+    status.degraded === null ? [] : [`**Degraded:** ${status.degraded}`],
+    [
+      `- ${status.exchanges} exchanges, ${status.facts} facts`,
+      `- ${waiting(status)}`,
+      `- Database: ${megabytes(status.databaseBytes)} in ${status.home}`,
+      `- Embedder: ${status.embedder}`,
+    ],
+    ...section(
+      "Indexes",
+      status.indexes.map((index) => `${index.name}: ${index.state}, ${index.items} items, ${megabytes(index.bytes)}`),
+    ),
+    ...section(
+      "Sources",
+      status.sources.map((source) => {
+        const synced = source.lastSyncedAt === null ? "" : `, synced ${ageOf(source.lastSyncedAt, now)}`;
+        return `${source.title}: ${source.enabled ? "on" : "off"}, ${source.found} found${synced}`;
+      }),
+    ),
+    ...section(
+      "Processes",
+      status.processes.map((process) => `${process.name}: pid ${process.pid}, ${process.rssMb.toFixed(0)} MB`),
+    ),
+    ...section(
+      "Versions",
+      Object.entries(status.versions).map(([name, version]) => `${name} ${version}`),
+    ),
   ];
-  return `${lines.join("\n")}\n`;
+  const shown = blocks.filter((lines) => lines.length > 0);
+  return `${shown.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+function section(title: string, items: string[]): string[][] {
+  return items.length === 0 ? [] : [[`## ${title}`], items.map((item) => `- ${item}`)];
 }
 
 function waiting({ pending, pendingBy }: StatusResponse): string {
