@@ -44,11 +44,16 @@ def engines_of(home: Home) -> list[psutil.Process]:
 
 
 def kill(home: Home) -> None:
-    """kill -9 the engine, as a crash or the system would."""
+    """kill -9 the engine, as a crash or the system would, and wait until it is gone."""
+    strike(home)
+    wait_until(lambda: not engines_of(home))
+
+
+def strike(home: Home) -> None:
+    """kill -9 the engine, without a look back."""
     address = read_address(home)
     assert address is not None
     os.kill(address.pid, signal.SIGKILL)
-    wait_until(lambda: not engines_of(home))
 
 
 def stop(home: Home) -> None:

@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from engine_process import ask, engines_of, stop, wait_for_indexing
 
-from remanence.engine.messages import CaptureRequest, EnrichPromptRequest, RecallRequest
+from remanence.engine.messages import CaptureRequest, EnrichPromptRequest, ForgetRequest, RecallRequest
 from remanence.paths import Home
 
 pytestmark = pytest.mark.e2e
@@ -19,10 +18,11 @@ pytestmark = pytest.mark.e2e
 # Runs in every Python process of the session, workers included, before its first import.
 WATCH = """
 import os, sys
+WATCHED = {"socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}
 def watch(event, arguments):
-    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+    if event in WATCHED:
         with open(os.environ["SOCKETS_SEEN"], "a") as seen:
-            seen.write(f"{event} {arguments[1:] if event.startswith('socket.c') or event == 'socket.bind' else arguments}\\n")
+            seen.write(f"{event} {arguments[-1]}\\n")
 sys.addaudithook(watch)
 """
 
@@ -75,8 +75,6 @@ def test_forgotten_words_are_in_no_file(home: Home) -> None:
         request = CaptureRequest(question="Why Quibblequay?", answer="Because of Zanzibarfort.")
         captured = ask(home, lambda client: client.capture(request))
         ask(home, lambda client: wait_for_indexing(client, keywords=True))
-        from remanence.engine.messages import ForgetRequest
-
         gone = ask(home, lambda client: client.forget(ForgetRequest(ids=[captured.id])))
         assert gone.forgotten == 1
         assert (
