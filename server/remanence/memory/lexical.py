@@ -196,7 +196,7 @@ class LexicalIndex:
     def evidence(self, query: LexicalQuery, rowids: Rowids) -> tuple[Floats, NDArray[np.bool_]]:
         """What the query's words say about these rows: BM25 scores (n,), and which terms each holds (n, t).
 
-        Only the rarest 24 terms are told apart. Raises IndexReadError.
+        Raises IndexReadError.
         """
         scores = np.zeros(len(rowids), dtype=np.float32)
         held = np.zeros((len(rowids), len(query.terms)), dtype=np.bool_)
@@ -208,16 +208,16 @@ class LexicalIndex:
         rows = (Occur.Must, self._rows_query(rowids))
         found, sums = self._run(Query.boolean_query([rows, *scoring]), [], len(rowids))
         scores[order[np.searchsorted(rowids, found, sorter=order)]] = sums
-        known = np.flatnonzero(query.known)[:_MASKED_TERMS]
-        flags = [
-            (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
-            for bit, i in enumerate(cast(list[int], known.tolist()))
-        ]
-        found, sums = self._run(Query.boolean_query([rows, *flags]), [], len(rowids))
-        masks = sums.astype(np.int64)
-        at = order[np.searchsorted(rowids, found, sorter=order)]
-        for bit, i in enumerate(known.tolist()):
-            held[at, i] = (masks >> bit) & 1 == 1
+        known = cast(list[int], np.flatnonzero(query.known).tolist())
+        for start in range(0, len(known), _MASKED_TERMS):
+            block = known[start : start + _MASKED_TERMS]
+            flags = [
+                (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
+                for bit, i in enumerate(block)
+            ]
+            found, sums = self._run(Query.boolean_query([rows, *flags]), [], len(rowids))
+            at = order[np.searchsorted(rowids, found, sorter=order)]
+            held[np.ix_(at, block)] = (sums.astype(np.int64)[:, None] >> np.arange(len(block))) & 1
         return scores, held
 
     def continue_prompt(self, text: str, limit: int) -> Rowids:

@@ -1,0 +1,65 @@
+"""A query: what is asked, from where, and within which limits; and its words as the user wrote them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from remanence.memory import terms
+from remanence.memory.rows import Scope
+
+Mode = Literal["hybrid", "dense", "lexical"]
+_TOKEN = re.compile(r"[^\s,;()\[\]{}<>\"'`|=]+")
+_MOST_TOKENS = 64
+_LONGEST = 20_000  # characters of a query that count: a model reads 256 tokens, the words of these suffice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the user is. It moves ranks and excludes nothing."""
+
+    uri: str | None = None
+    language_id: str | None = None
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallQuery:
+    """`symbol` is the identifier under the cursor. `automatic`: nobody asked in so many words, so recall
+    abstains in doubt. `now_ms` is the moment that "yesterday" is seen from."""
+
+    text: str
+    now_ms: int
+    limit: int = 10
+    mode: Mode = "hybrid"
+    scope: Scope = field(default_factory=Scope)
+    place: Place = field(default_factory=Place)
+    symbol: str | None = None
+    automatic: bool = False
+    min_score: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The text that the lexical side searches."""
+        text = self.text[:_LONGEST]
+        return f"{text} {self.symbol}" if self.symbol and self.symbol not in text else text
+
+    @property
+    def meaning(self) -> str:
+        """The text that is embedded: identifiers also as the words they are made of."""
+        text = self.words
+        if not self.symbol and not (len(text) < 200 and " " not in text.strip()):
+            return text
+        parts = " ".join(terms.identifier_parts(self.symbol or text))
+        return text if parts == text.lower() else f"{text} {parts}"
+
+
+def surface_words(text: str) -> list[tuple[str, frozenset[str]]]:
+    """The words of a query as written ("socket.io", "getUser"), each with the index terms it stands for."""
+    found: dict[str, frozenset[str]] = {}
+    for token in _TOKEN.findall(text[:_LONGEST]):
+        word = token.strip(".,:;!?*_-/\\#…。，？！")
+        if word and word not in found and len(found) < _MOST_TOKENS:
+            found[word] = frozenset(terms.query_stems(word))
+    return list(found.items())

@@ -1,0 +1,120 @@
+"""The last steps of recall, on rows rather than scores: where and when, versions, repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from remanence.memory import terms
+from remanence.memory.dense import DenseIndex
+from remanence.memory.query import RecallQuery
+from remanence.memory.rows import Row
+from remanence.memory.time_expressions import Span
+
+# Small against the difference that a matching word makes (some .1): they decide between equals.
+_SAME_FILE = 0.03
+_SAME_WORKSPACE = 0.03
+_SAME_LANGUAGE = 0.01
+_KEYWORDS = 0.02
+_RECENT = 0.01
+_RECENT_HALF_LIFE_MS = 30 * 86_400_000
+_IN_SPAN = 0.08
+_SUPERSEDED = 0.05
+_NEAR = 0.97
+_SAME_WORDS = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A row with its score; `candidate` is its place among the candidates of this recall."""
+
+    row: Row
+    score: float
+    candidate: int
+    why: tuple[str, ...] = ()
+
+
+def with_priors(
+    ranked: Sequence[Ranked], query: RecallQuery, query_terms: Sequence[str], span: Span | None
+) -> list[Ranked]:
+    """Move rows by where the user is, when they mean, and how new each is; best first."""
+    return sorted((_moved(each, query, query_terms, span) for each in ranked), key=lambda each: -each.score)
+
+
+def _moved(each: Ranked, query: RecallQuery, query_terms: Sequence[str], span: Span | None) -> Ranked:
+    row, place = each.row, query.place
+    why = list(each.why)
+    score = each.score
+    if place.uri and row.uri == place.uri:
+        score += _SAME_FILE
+        why.append("same file")
+    if place.workspace and row.workspace == place.workspace:
+        score += _SAME_WORKSPACE
+        why.append("same workspace")
+    if place.language_id and row.language_id == place.language_id:
+        score += _SAME_LANGUAGE
+    if row.keywords and query_terms:
+        keywords = set(terms.stems(" ".join(row.keywords)))
+        score += _KEYWORDS * sum(term in keywords for term in query_terms) / len(query_terms)
+    if span is not None and span.since <= row.time <= span.until:
+        score += _IN_SPAN
+        why.append(f"from {span.phrase.strip()}, as asked")
+    age = max(query.now_ms - row.time, 0)
+    score += _RECENT * 0.5 ** (age / _RECENT_HALF_LIFE_MS)
+    return replace(each, score=score, why=tuple(why))
+
+
+def demote_superseded(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Put an answer that was replaced below the one that replaced it, and say so; best first."""
+    scores = {each.row.id: each.score for each in ranked}
+    moved: list[Ranked] = []
+    for each in ranked:
+        successor = each.row.superseded_by
+        if successor is None:
+            moved.append(each)
+            continue
+        score = min(each.score - _SUPERSEDED, scores.get(successor, each.score) - _SUPERSEDED)
+        moved.append(replace(each, score=max(score, 0.0), why=(*each.why, "superseded by a newer answer")))
+    # of versions with the same score the current one stands first
+    return sorted(moved, key=lambda each: (-each.score, each.row.superseded_by is not None))
+
+
+def collapse_duplicates(ranked: Sequence[Ranked], dense: DenseIndex | None) -> list[Ranked]:
+    """Of memories that say the same, keep the newest at the best one's place, and say how many there were.
+
+    The same: vectors with a cosine of .97 and nine tenths of the words in common. An answer and the one
+    that replaced it are kept apart.
+    """
+    if dense is None or len(ranked) < 2:
+        return list(ranked)
+    vectors = dense.vectors(np.array([each.row.row for each in ranked], dtype=np.int64))
+    alike = vectors @ vectors.T >= _NEAR
+    words: dict[int, set[str]] = {}
+    kept: list[Ranked] = []
+    taken: set[int] = set()
+    for i, each in enumerate(ranked):
+        if i in taken:
+            continue
+        later = [j for j in np.flatnonzero(alike[i]).tolist() if j > i and j not in taken]
+        group = [i, *(j for j in later if _same_text(i, j, ranked, words))]
+        taken.update(group)
+        if len(group) == 1:
+            kept.append(each)
+            continue
+        newest = max((ranked[j] for j in group), key=lambda one: (one.row.time, one.row.row))
+        why = (*newest.why, f"newest of {len(group)} nearly identical memories")
+        kept.append(replace(newest, score=each.score, why=why))
+    return kept
+
+
+def _same_text(i: int, j: int, ranked: Sequence[Ranked], words: dict[int, set[str]]) -> bool:
+    one, other = ranked[i].row, ranked[j].row
+    if one.superseded_by != other.superseded_by:
+        return False
+    for at, row in ((i, one), (j, other)):
+        if at not in words:
+            words[at] = set(f"{row.question} {row.answer}".lower().split())
+    common = len(words[i] & words[j])
+    return common >= _SAME_WORDS * max(len(words[i] | words[j]), 1)
