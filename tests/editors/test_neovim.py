@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,6 +37,19 @@ def session(bare: Session) -> Session:
     """Neovim after setup()."""
     bare.lua("require('remanence').setup()")
     return bare
+
+
+def answered(session: Session, verb: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The server's own answer to a verb."""
+    return session.lua(
+        """local verb, request = ...
+        local answer
+        require("remanence.client").call(verb, request, function(a) answer = a end)
+        assert(vim.wait(20000, function() return answer end, 20), "no answer to " .. verb)
+        return answer""",
+        verb,
+        request or {},
+    )
 
 
 def listed(session: Session, query: str) -> list[str]:
@@ -88,13 +102,44 @@ def test_hover_shows_a_memory_in_a_floating_window(session: Session) -> None:
     assert "thousands separator" in shown
 
 
-def test_completion_after_a_marked_comment_offers_an_earlier_question(session: Session) -> None:
-    session.edit(session.write("invoice.py", CODE + "#? why does parse_invoice_tot\n"))
-    session.nvim.current.window.cursor = (3, 0)
-    session.nvim.input("A<C-x><C-o>")
+def test_an_earlier_question_completes_a_marked_comment_as_it_is_typed(session: Session) -> None:
+    session.edit(session.write("invoice.py", CODE))
+    session.lua(
+        """vim.ui.select = function(items, opts, choose)
+          local names = vim.tbl_map(opts.format_item, items)
+          for index, name in ipairs(names) do
+            if name:find("InvalidOperation") then return choose(items[index], index) end
+          end
+          error("not among " .. vim.inspect(names))
+        end"""
+    )
+    answered(session, "status")  # completion never waits for an engine that is still starting
+    session.nvim.input("Go#? why does parse_invoice_tot<Cmd>RemanenceComplete<CR>")
 
-    offered = session.until(lambda: session.lua("return vim.fn.complete_info({'items'}).items"), "items")
-    assert any("InvalidOperation" in json.dumps(item) for item in offered)
+    completed = "    #? Why does parse_invoice_total raise decimal.InvalidOperation?"
+    session.until(lambda: session.lines()[2] == completed, "the question in place of what was typed")
+    session.nvim.input(" again<Esc>")
+    session.until(lambda: session.lines()[2] == completed + " again", "the cursor behind it")
+    assert session.lines()[:2] == CODE.splitlines()
+
+
+def test_the_prompt_with_memory_becomes_comment_lines(session: Session) -> None:
+    session.edit(session.write("invoice.py", CODE + "#? why does parse_invoice_total fail\n"))
+    session.lua(
+        """vim.ui.select = function(items, opts, choose)
+          for _, item in ipairs(items) do
+            if item.label == "Prompt with memory" then return choose(item) end
+          end
+        end"""
+    )
+    answered(session, "status")
+    session.nvim.input("GA<Cmd>RemanenceComplete<CR><Esc>")
+
+    session.until(lambda: len(session.lines()) > 3, "the memories")
+    lines = session.lines()
+    assert lines[-1] == "#? why does parse_invoice_total fail"
+    assert all(line.startswith("#") for line in lines[2:])
+    assert any("thousands separator" in line for line in lines)
 
 
 def test_the_quickfix_list_opens_a_memory_read_only(session: Session) -> None:
@@ -113,20 +158,15 @@ def test_the_quickfix_list_opens_a_memory_read_only(session: Session) -> None:
 
 
 def test_a_captured_range_is_recalled_at_once_with_its_project(session: Session) -> None:
-    session.edit(session.write("answer.md", "Use zstandard with a dictionary\ntrained on 100 samples.\n"))
+    answer = f"Use zstandard with a dictionary\nas {session.project} does."  # each Neovim's own
+    session.edit(session.write("answer.md", answer + "\n"))
     session.nvim.command("1,2RemanenceCapture How should the telemetry blobs be compressed?")
     session.notified("stored")
 
     assert "telemetry blobs" in listed(session, "compress telemetry blobs zstandard")[0]
-    found = session.lua(
-        """local answer
-        local request = { query = "telemetry blobs zstandard", workspace = ... }
-        require("remanence.client").call("recall", request, function(a) answer = a end)
-        vim.wait(20000, function() return answer end, 20)
-        return answer.memories[1]""",
-        str(session.project),
-    )
-    assert found["answer"] == "Use zstandard with a dictionary\ntrained on 100 samples."
+    request = {"query": "telemetry blobs zstandard", "workspace": str(session.project)}
+    found = answered(session, "recall", request)["memories"][0]
+    assert found["answer"] == answer
     assert found["workspace"] == str(session.project)
     assert found["uri"] == (session.project / "answer.md").as_uri()
 
@@ -170,10 +210,10 @@ def test_a_given_prompt_is_enriched_into_a_buffer_and_a_register(session: Sessio
 
 
 def test_a_forgotten_memory_leaves_every_view(session: Session) -> None:
-    session.edit(session.write("answer.md", "The launch code of the toy rocket is 1234.\n"))
+    session.edit(session.write("answer.md", f"The toy rocket starts in {session.project}.\n"))
     session.nvim.command("1RemanenceCapture What launches the toy rocket?")
     session.notified("stored")
-    listed(session, "toy rocket launch code")
+    listed(session, "where the toy rocket starts")
     session.nvim.input("<CR>")
     memory = session.until(lambda: session.lua("return vim.b.remanence_id"), "the memory's buffer")
 
@@ -182,7 +222,7 @@ def test_a_forgotten_memory_leaves_every_view(session: Session) -> None:
 
     assert session.lua("return vim.fn.bufexists('remanence://memory/' .. ...)", memory) == 0
     assert "rocket" not in json.dumps(session.lua("return vim.fn.getqflist()"))
-    session.nvim.command("RemanenceRecall toy rocket launch code")
+    session.nvim.command("RemanenceRecall where the toy rocket starts")
     session.until(
         lambda: (
             "Remanence: nothing remembered about that" in session.notices()

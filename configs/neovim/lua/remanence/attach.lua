@@ -70,9 +70,6 @@ local function attach(bufnr)
   local id = M.start(M.root(name))
   if id then
     vim.lsp.buf_attach_client(bufnr, id)
-    if vim.bo[bufnr].omnifunc == "" then
-      vim.bo[bufnr].omnifunc = "v:lua.vim.lsp.omnifunc" -- 0.8 and later do this themselves
-    end
   end
 end
 

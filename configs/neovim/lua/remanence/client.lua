@@ -16,15 +16,15 @@ function M.running()
   return found
 end
 
--- The client of a buffer, or else any: what is asked is the same memory.
-local function nearest(bufnr)
-  local found = M.running()
-  for _, client in ipairs(found) do
+---@param bufnr number
+---@return table|nil client the one that knows the buffer
+function M.attached(bufnr)
+  for _, client in ipairs(M.running()) do
     if vim.lsp.buf_is_attached(bufnr, client.id) then
       return client
     end
   end
-  return found[1]
+  return nil
 end
 
 -- A chat can be held, and memory be asked for, before any file is open: then nothing has started the server.
@@ -75,12 +75,29 @@ end
 ---@param bufnr number
 ---@return string|nil nil where no client is attached, or the file is in no project
 function M.workspace(bufnr)
-  for _, client in ipairs(M.running()) do
-    if vim.lsp.buf_is_attached(bufnr, client.id) then
-      return client.config.root_dir
+  local client = M.attached(bufnr)
+  return client and client.config.root_dir or nil
+end
+
+--- Asks a client. An error is shown to the user, and `callback` is then not called.
+---@param client table
+---@param method string
+---@param params table
+---@param callback fun(result: any)
+---@return nil
+function M.request(client, method, params, callback)
+  local function answered(err, result)
+    if err then
+      M.notify(err.message, vim.log.levels.ERROR)
+    else
+      callback(result)
     end
   end
-  return nil
+  if vim.fn.has("nvim-0.11") == 1 then
+    client:request(method, params, answered)
+  else
+    client.request(method, params, answered)
+  end
 end
 
 local function parameters(verb, argument)
@@ -93,25 +110,14 @@ end
 ---@param callback fun(result: table)
 ---@return nil
 function M.call(verb, argument, callback)
-  local bufnr = vim.api.nvim_get_current_buf()
-  local client = nearest(bufnr)
+  -- Any client will do where the buffer has none: they share one memory.
+  local client = M.attached(vim.api.nvim_get_current_buf()) or M.running()[1]
   local id = client and client.id or start()
   if not id then
     return M.notify("the server could not be started; see :checkhealth remanence", vim.log.levels.ERROR)
   end
   when_initialized(id, function(ready)
-    local function answered(err, result)
-      if err then
-        M.notify(verb .. ": " .. err.message, vim.log.levels.ERROR)
-      else
-        callback(result)
-      end
-    end
-    if vim.fn.has("nvim-0.11") == 1 then
-      ready:request("workspace/executeCommand", parameters(verb, argument), answered)
-    else
-      ready.request("workspace/executeCommand", parameters(verb, argument), answered)
-    end
+    M.request(ready, "workspace/executeCommand", parameters(verb, argument), callback)
   end)
 end
 

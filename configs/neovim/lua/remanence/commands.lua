@@ -68,7 +68,8 @@ local function capture(command)
       client().call("capture", exchange, function(captured)
         local redacted = captured.redactions and #captured.redactions or 0
         local taken_out = redacted > 0 and " (" .. counted(redacted, "secret", "secrets") .. " taken out)" or ""
-        client().notify(captured.status .. taken_out)
+        local reason = absent(captured.reason) and "" or ": " .. captured.reason
+        client().notify(captured.status .. reason .. taken_out)
       end)
     end)
   end)
@@ -184,7 +185,12 @@ local function jobs()
   end)
 end
 
+local function complete()
+  require("remanence.complete").complete()
+end
+
 local COMMANDS = {
+  RemanenceComplete = { complete, { nargs = 0, desc = "Complete the prompt before the cursor from memory" } },
   RemanenceRecall = { recall, { nargs = "*", desc = "List what is remembered about a text" } },
   RemanenceCapture = { capture, { nargs = "*", range = true, desc = "Remember a question and, as its answer, the range" } },
   RemanenceEnrich = { enrich, { nargs = "*", range = true, desc = "Add what is remembered to a prompt" } },
