@@ -82,6 +82,17 @@ def test_equal_questions_of_a_session_are_told_apart_by_their_occurrence(tmp_pat
     assert read_[1].asked_at == read_[0].asked_at + 1
 
 
+def test_a_history_that_grows_keeps_the_names_of_its_turns(tmp_path: Path) -> None:
+    said = [user("hi"), model("Hello."), user("hi"), model("Again."), user("bye"), model("Bye."), user("hi")]
+
+    def names(count: int) -> list[tuple[str, int]]:
+        path = history(tmp_path, session(*said[:count]))
+        return [(it.question, it.occurrence) for it in exchanges(path)]
+
+    assert names(7) == [("hi", 0), ("hi", 1), ("bye", 0), ("hi", 2)]
+    assert all(names(count) == names(7)[: count // 2] for count in (2, 4, 6))
+
+
 def test_commands_are_dropped_but_those_that_ask_keep_their_question(tmp_path: Path) -> None:
     path = history(
         tmp_path,
@@ -116,7 +127,7 @@ def test_a_question_without_an_answer_is_unanswered(tmp_path: Path) -> None:
 
 
 def test_headings_and_quotations_in_an_answer_stay_in_it(tmp_path: Path) -> None:
-    answer = "Two parts:\n\n#### First\n\n> as the manual says\n> at length\n\n#### Second\n\nDone with both of them."
+    answer = "Two parts:\n\n#### First\n\n> as the manual says\n> at length\n\n#### Second\n\nDone with both."
     path = history(tmp_path, session(user("explain"), model(answer), tool("Tokens: 1k sent.")))
 
     [exchange] = exchanges(path)
@@ -156,6 +167,15 @@ def test_the_last_of_several_tries_is_the_answer_unless_it_says_next_to_nothing(
 
     assert first.answer == long
     assert second.answer == "Here is the change.\n\nDone."
+
+
+def test_an_edit_without_a_word_is_told_with_what_was_said_before_it(tmp_path: Path) -> None:
+    plan = "Let the loop end one row earlier."
+    change = "<<<<<<< SEARCH\nfor row in rows:\n=======\nfor row in rows[:-1]:\n>>>>>>> REPLACE"
+    edit = f"app/rows.py\n```python\n{change}\n```"
+    path = history(tmp_path, session(user("plan it"), model(plan), tool("Edit the files? y"), model(edit)))
+
+    assert [it.answer for it in exchanges(path)] == [f"{plan}\n\n{edit}"]
 
 
 def test_fences_decide_where_an_editor_removed_trailing_spaces(tmp_path: Path) -> None:
@@ -224,7 +244,7 @@ _QUESTION = (
 _OUTPUT = st.lists(_WORDS.map(str.strip).filter(bool), min_size=1, max_size=3).map("\n".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(_QUESTION, _ANSWER, st.lists(_OUTPUT, max_size=2)), min_size=1, max_size=5))
 def test_what_aider_logs_is_read_back(turns: list[tuple[str, str, list[str]]]) -> None:
     said = [

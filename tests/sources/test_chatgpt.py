@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remanence.memory.exchange import Exchange, Status
@@ -201,6 +201,7 @@ def test_conversations_are_recognised_by_their_tree(write_json: WriteJson) -> No
     assert not CHATGPT.recognises(path, b'[{"uuid":"u","chat_messages":[]}]')
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from("abcdef"),

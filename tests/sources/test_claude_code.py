@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remanence.memory.exchange import Exchange, Status
@@ -330,6 +330,7 @@ def test_a_session_is_recognised_by_its_first_lines(head: bytes, recognised: boo
     assert CLAUDE_CODE.recognises(Path("s1.jsonl"), head) is recognised
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remanence.sources.cleaning import drop_injected, drop_thinking, without_images
@@ -29,6 +29,7 @@ def test_thinking_is_dropped_and_text_about_it_is_not(said: str, kept: str) -> N
     assert drop_thinking(said) == kept
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from([f"<{t}>" for t in TAGS] + [f"</{t}>" for t in TAGS] + ["a", "\n", "```", " "]))
 )

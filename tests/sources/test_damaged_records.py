@@ -162,7 +162,7 @@ def test_the_undamaged_conversation_is_one_answered_exchange(source: Source) -> 
 
 
 @pytest.mark.parametrize("source", _TREES, ids=lambda source: source.name)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_value_may_be_anything(source: Source, data: st.DataObject) -> None:
     valid = _VALID[source.name]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from remanence.sources.aider import AIDER
 from remanence.sources.jsonl import JSONL
@@ -61,6 +64,13 @@ def test_a_chosen_source_takes_a_file_as_it_is_and_searches_a_folder_for_its_own
     assert list(recognise(odd)) == []
     assert list(recognise(odd, JSONL)) == [(JSONL, odd)]
     assert list(recognise(tmp_path, AIDER)) == [(AIDER, tmp_path / "aider" / ".aider.chat.history.md")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "more.jsonl")
+
+    assert list(recognise(tmp_path)) == []
 
 
 def test_links_are_not_followed_into_circles(tmp_path: Path) -> None:

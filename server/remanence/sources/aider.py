@@ -18,7 +18,7 @@ from remanence.sources.cleaning import drop_thinking
 from remanence.sources.recognising import head_text
 from remanence.sources.source import Failure, Item, Source
 from remanence.sources.text_files import LONGEST, Line, lines
-from remanence.sources.turns import Occurrences, Turn, exchange_of
+from remanence.sources.turns import Occurrences, Turn, exchange_of, final_answer
 
 _NAME = "aider"
 _FILE = ".aider.chat.history.md"
@@ -27,6 +27,7 @@ _ANY_START = re.compile(_START.pattern, re.MULTILINE)
 _MODEL = re.compile(r"> (?:Main model|Architect model|Models?): ([\w./@:+-]+)")
 _COMMAND = re.compile(r"/(ask|code|architect)(?:\s+|$)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_CODE = re.compile(r"(`{3,}|<(source|code|pre|codeblock|sourcecode)>)")  # aider's own choice of fences
 _THINKING = re.compile(r"<(thinking-content-[0-9a-f]{32})>")
 _THINKING_RULER, _ANSWER_RULER = "► **THINKING**", "► **ANSWER**"
 
@@ -63,7 +64,14 @@ def read(path: Path) -> Iterator[Item]:
             # aider dates sessions only; a millisecond a turn keeps them in order.
             turn.asked_at = asked_at + index if asked_at is not None else None
             turn.workspace = workspace
-            yield exchange_of(turn, tool=_NAME, conversation_id=started, title=None, occurrences=occurrences)
+            yield exchange_of(
+                turn,
+                tool=_NAME,
+                conversation_id=started,
+                title=None,
+                occurrences=occurrences,
+                answer=_best(turn.groups),
+            )
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -222,6 +230,25 @@ def _answer(text: str) -> str:
         before = text[:start].rstrip("- \n")
         text = f"{before}\n{text[end + len(_ANSWER_RULER) :]}"
     return drop_thinking(text.strip())
+
+
+def _best(groups: list[list[str]]) -> str:
+    """The last of several replies, or all of them where it is nothing but edits."""
+    last = "\n\n".join(groups[-1])
+    return final_answer(groups if _explains(last) else [[text for group in groups for text in group]])
+
+
+def _explains(text: str) -> bool:
+    """Whether a line outside the code is a sentence rather than the name of a file."""
+    code = ""
+    for line in text.split("\n"):
+        if not code and (match := _CODE.match(line)):
+            code = match[1] if match[1].startswith("`") else f"</{match[2]}>"
+        elif code and line.startswith(code):
+            code = ""
+        elif not code and len(line.split()) > 2:
+            return True
+    return False
 
 
 AIDER = Source(_NAME, "aider", locate, read, recognises)

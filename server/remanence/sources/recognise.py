@@ -44,5 +44,6 @@ def _candidates(place: Path) -> Iterator[Path]:
         kept = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
         folders[:] = kept if depth < _DEPTH else []
         for name in sorted(names):
-            if name.lower().endswith(_SUFFIXES) and name not in _SECRET_FILES:
-                yield Path(folder, name)
+            path = Path(folder, name)
+            if name.lower().endswith(_SUFFIXES) and name not in _SECRET_FILES and path.is_file():
+                yield path
