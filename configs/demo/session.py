@@ -149,8 +149,9 @@ async def indexed(session: Session) -> None:
         expect(
             time.perf_counter() - start < INDEX_S, f"{waiting} exchanges not indexed after {INDEX_S:.0f} s"
         )
+        unembedded, unindexed = status.pending_by.embedding, status.pending_by.indexing
         session.terminal.progress(
-            1 - waiting / most, f"{waiting} waiting for a vector or a place in an index"
+            1 - waiting / most, f"{unembedded} wait for a vector, {unindexed} for a place in an index"
         )
         await asyncio.sleep(POLL_S)
     session.terminal.end_progress()
@@ -279,9 +280,8 @@ def print_next_steps(terminal: Terminal, home: Home) -> None:
     terminal.line("VS Code, settings.json (with the extension from vscode-extension/):", "dim")
     terminal.line(f'"remanence.server.command": {command}')
     terminal.line("Neovim 0.11 or later, init.lua:", "dim")
-    terminal.line(
-        f"vim.lsp.config('remanence', {{ cmd = {{ '{program}', 'lsp' }}, root_markers = {{ '.git' }} }})"
-    )
+    terminal.line(f"vim.opt.runtimepath:append('{REPOSITORY / 'configs' / 'neovim'}')")
+    terminal.line(f"vim.lsp.config('remanence', {{ cmd = {{ '{program}', 'lsp' }} }})")
     terminal.line("vim.lsp.enable('remanence')")
     terminal.line(f"Your memory will live in {own}; the demo's is in {home.root}.", "dim")
 
