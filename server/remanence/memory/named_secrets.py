@@ -1,4 +1,4 @@
-"""Secrets that are known by the name beside them: `password = …`, `"api_key": "…"`, `--token …`, `PGPASSWORD=…`."""
+"""Secrets that are known by the name beside them: `password = …`, `--token …`, `"api_key": "…"`."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from remanence.memory.secret_values import (
     is_chosen_word,
-    is_placeholder,
     is_technical_word,
     looks_like_password,
     looks_like_token,
@@ -15,9 +14,11 @@ from remanence.memory.secret_values import (
 
 # Sought in the lower-cased text: without IGNORECASE the engine can skip by first character.
 _NAME = re.compile(
-    r"password|passwd|passphrase|passcode|pwd|secret|token|credential|apikey|api[-_. ]key|psk(?![a-z])|[-_]pass(?![a-z])"
+    r"password|passwd|passphrase|passcode|pwd|secret|token|credential|apikey|api[-_. ]key|psk(?![a-z])"
+    r"|[-_]pass(?![a-z])"
     r"|(?:access|auth|private|priv|encryption|encrypt|signing|master|account|client|service|shared|storage|deploy|app"
-    r"|session|license|admin|root|crypto|cipher|integration|webhook|project|server|ssh|hmac|jwt)[-_]?key|[a-z0-9][-_]key(?![a-z])"
+    r"|session|license|admin|root|crypto|cipher|integration|webhook|project|server|ssh|hmac|jwt)[-_]?key"
+    r"|[a-z0-9][-_]key(?![a-z])"
     r"|(?<![a-z])pass(?=[\"']?[ \t]{0,3}[=:])|requirepass|identified by|contraseña|passwort|mot de passe"
 )
 _PASSWORD_NAME = re.compile(r"pass|pwd|psk|contras|mot de|identified")
@@ -36,8 +37,10 @@ _ABOUT = re.compile(
 _AFTER_NAME = re.compile(
     r"(?P<suffix>[A-Za-z0-9_\-]{0,40})(?P<quote>\\{0,3}[\"'`])?\]?\)?\*{0,2}[ \t]{0,8}"
     r"(?P<sep>"
-    r"(?::[ \t]{0,4}[A-Za-z_&?*][\w.<>\[\]|&'?* ]{0,40}?[ \t]{0,4})?(?:\?\?=|\|\|=|\?=|:=|=>|->|!==?|={1,3})"  # x: T = v
-    r"|::?|,|\(|>|[ \t]+value=|(?<=[\"'])[ \t]+|[ \t]+(?:is|was|are|est|ist|es)(?:[ \t]+now)?[ \t]*:?(?=[ \t]|[\"'`])"
+    r"(?::[ \t]{0,4}[A-Za-z_&?*][\w.<>\[\]|&'?* ]{0,40}?[ \t]{0,4})?"  # x: T = v
+    r"(?:\?\?=|\|\|=|\?=|:=|=>|->|!==?|={1,3})"
+    r"|::?|,|\(|>|[ \t]+value=|(?<=[\"'])[ \t]+|[ \t]+(?:is|was|are|est|ist|es)(?:[ \t]+now)?[ \t]*:?"
+    r"(?=[ \t]|[\"'`])"
     r"|[ \t]{1,8}(?=[^\s=:]))"
     r"\*{0,2}[ \t]{0,8}(?:\n[ \t]{0,16}(?=[\"']))?",
     re.ASCII,
@@ -52,6 +55,9 @@ _ESCAPED_QUOTED = re.compile(r"\\{1,3}[\"'](?P<value>[^\"'\\\n]++)\\{1,3}[\"']")
 _TRIPLE_QUOTED = re.compile(r"[rbu]{0,2}(?P<open>\"\"\"|''')(?P<value>[^\"'\\\n]{1,512})(?P=open)")
 _BARE = re.compile(r"[^\s\"'`,;&<>(){}\[\]|\\]++")
 _LINE_BARE = re.compile(r"[^\s\"'`\\]++")
+_JUDGED = 96
+_NAMES_IN_A_RUN = 8  # a=b=c…: names that follow each other without a space
+_LINE_HEAD = re.compile(r"(?:\A|\n)[ \t]*(?:export )?\Z")
 _QUOTE_AHEAD = re.compile(r"[rbfu@$]{0,2}([\"'`])")
 _SEVERAL_WORDS = re.compile(r"(?!enter|your|the |please|repeat|type|no )[a-z]{3,12}(?:[ -][a-z]{3,12}){3,11}")
 _LINE_REST = re.compile(r"[ \t]*,?;?(?:[ \t]+(?:#|//|--)[^\n]{0,200})?(?:\r?$|\\[nr])", re.MULTILINE)
@@ -59,7 +65,7 @@ _LINE_REST = re.compile(r"[ \t]*,?;?(?:[ \t]+(?:#|//|--)[^\n]{0,200})?(?:\r?$|\\
 
 @dataclass(frozen=True, slots=True)
 class NamedSecret:
-    """Where name and value stand in the text (`context_start`), and where the value alone does (`start`, `end`)."""
+    """Where the name (`context_start`) and the value (`start`, `end`) stand in the text."""
 
     kind: str
     context_start: int
@@ -95,11 +101,14 @@ def _name_start(text: str, at: int) -> int:
 
 
 class _BareRuns:
-    """Runs of unquoted characters, each measured once, however many names stand inside it."""
+    """Runs of unquoted characters, each measured once, however many names stand inside it.
+
+    `end_of` gives the end of the run around a position, or the position where nothing is to be judged.
+    """
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._start = self._end = -1
+        self._start = self._end = self._names = -1
 
     def end_of(self, text: str, at: int) -> int:
         if not self._start <= at < self._end:
@@ -107,7 +116,9 @@ class _BareRuns:
             if match is None:
                 return at
             self._start, self._end = match.span()
-        return self._end
+            self._names = 0
+        self._names += 1
+        return self._end if self._names <= _NAMES_IN_A_RUN else at
 
 
 def find_named_secrets(text: str, lowered: str) -> Iterator[NamedSecret]:
@@ -130,7 +141,12 @@ def find_named_secrets(text: str, lowered: str) -> Iterator[NamedSecret]:
 
 
 def _value_beside(
-    text: str, lowered: str, hit: re.Match[str], after: re.Match[str], bare_runs: _BareRuns, line_runs: _BareRuns
+    text: str,
+    lowered: str,
+    hit: re.Match[str],
+    after: re.Match[str],
+    bare_runs: _BareRuns,
+    line_runs: _BareRuns,
 ) -> NamedSecret | None:
     naming = _naming(text, lowered, hit, after)
     if naming is None:
@@ -142,8 +158,7 @@ def _value_beside(
     else:
         begin = after.end()
         end = (line_runs if naming.owns_line else bare_runs).end_of(text, begin)
-        while end > begin and text[end - 1] in ".:*":
-            end -= 1
+        end -= len(tail := text[max(begin, end - 8) : end]) - len(tail.rstrip(".:*"))
         accepted = _accepts_bare(text, begin, end, naming)
     return NamedSecret(naming.kind, naming.start, begin, end) if accepted and end > begin else None
 
@@ -159,10 +174,11 @@ def _naming(text: str, lowered: str, hit: re.Match[str], after: re.Match[str]) -
         return None
     separator = after["sep"].strip()
     is_option = text.startswith("--", start) or word == "requirepass"
-    is_tight = separator == "=" and not text[after.start("sep") - 1].isspace() and text[after.end() - 1] == "="
+    is_tight = (
+        separator == "=" and not text[after.start("sep") - 1].isspace() and text[after.end() - 1] == "="
+    )
     is_capital = text[start : hit.end()].isupper()
-    line_head = text[lowered.rfind("\n", max(0, start - 10), start) + 1 : start]
-    begins_line = not line_head.replace("export ", "").strip()
+    begins_line = bool(_LINE_HEAD.search(text, max(0, start - 10), start))
     return _Naming(
         kind=kind,
         word=word,
@@ -193,14 +209,22 @@ def _accepts_quoted(value: str, naming: _Naming) -> bool:
     if looks_like_token(value):
         return True
     if naming.separator in {"(", ",", ""} or not is_password:
-        return len(value) >= 8 and looks_like_password(value) and (is_password or bool(naming.separator.strip("(,")))
+        return (
+            len(value) >= 8
+            and looks_like_password(value)
+            and (is_password or bool(naming.separator.strip("(,")))
+        )
     if naming.word == "passphrase" and _SEVERAL_WORDS.fullmatch(value):
         return True
-    return looks_like_password(value) or (naming.separator in {"=", ":", ":=", "=>", "=="} and is_chosen_word(value))
+    return looks_like_password(value) or (
+        naming.separator in {"=", ":", ":=", "=>", "=="} and is_chosen_word(value)
+    )
 
 
 def _accepts_bare(text: str, begin: int, end: int, naming: _Naming) -> bool:
-    value = text[begin:end]
+    value = text[
+        begin : min(end, begin + _JUDGED)
+    ]  # a run may hold many names: judging it whole would be quadratic
     separator = naming.separator
     is_password = naming.kind == "password"
     if separator in {",", "(", "->"} or text[end : end + 1] in {"(", "["} or value.startswith("-"):
@@ -210,12 +234,19 @@ def _accepts_bare(text: str, begin: int, end: int, naming: _Naming) -> bool:
     if naming.is_setting and naming.is_tight:
         if is_technical_word(value):
             return False
-        return looks_like_password(value) or looks_like_token(value) or (is_password and is_chosen_word(value))
+        return (
+            looks_like_password(value) or looks_like_token(value) or (is_password and is_chosen_word(value))
+        )
     if not separator:
         return looks_typed_in(value) and (is_password or (len(value) >= 16 and looks_like_token(value)))
     if looks_like_token(value) and not value.isidentifier():
         return True
     if value.isidentifier() and not (is_password or len(value) >= 16):
         return False
-    ends_line = separator == ">" or naming.is_tight or separator.startswith(("is", "was")) or _LINE_REST.match(text, end)
+    ends_line = (
+        separator == ">"
+        or naming.is_tight
+        or separator.startswith(("is", "was"))
+        or _LINE_REST.match(text, end)
+    )
     return bool(ends_line) and (is_password or looks_like_token(value)) and looks_like_password(value)

@@ -21,7 +21,7 @@ from remanence.memory.secret_values import (
 from remanence.memory.vendor_detectors import find_vendor_secrets
 
 REDACTOR_VERSION = 1
-"""Raised by every change of what is found or of how it is named; stored texts of an older version are redacted again."""
+"""Raised by every change of what is found or how it is named; older stored texts are redacted again."""
 
 _MARKER = re.compile(r"\[REDACTED:[a-z0-9-]+\]")
 _PRIVATE_TAG = re.compile(r"<(?P<close>/?)\s{0,8}private\s{0,8}>", re.IGNORECASE | re.ASCII)
@@ -62,8 +62,8 @@ class _Finding:
 def redact(text: str) -> Redacted:
     """`text` with every secret replaced by `[REDACTED:kind]`.
 
-    Deterministic, linear in the length of `text`, and idempotent: redacting the result again changes nothing and
-    finds nothing. Placeholders (`changeme`, `<your-key>`, `${TOKEN}`) stay.
+    Deterministic, linear in the length of `text`, and idempotent: redacting the result again changes nothing
+    and finds nothing. Placeholders (`changeme`, `<your-key>`, `${TOKEN}`) stay.
     """
     lowered = _lower(text)
     findings = [*_find_private_spans(text, lowered), *_find_private_keys(text)]
@@ -74,9 +74,7 @@ def redact(text: str) -> Redacted:
     findings.extend(
         _Finding(f.context_start, f.start, f.end, f.kind, 3) for f in find_named_secrets(text, lowered)
     )
-    findings.extend(
-        _Finding(start, start, end, kind, 2) for start, end, kind in find_vendor_secrets(text, lowered)
-    )
+    findings.extend(_Finding(*found, 2) for found in find_vendor_secrets(text, lowered))
     if not findings:
         return Redacted(text, ())
     return _replace(text, _apart_from_markers(text, findings))
@@ -181,7 +179,7 @@ def _find_shape(rule: ShapeRule, text: str, lowered: str) -> Iterator[_Finding]:
 
 
 def _lead_length(rule: ShapeRule, text: str, at: int) -> int:
-    """How many characters before the literal belong to the secret; -1 where the rule wants more than there are."""
+    """How many characters before the literal belong to the secret; -1 where there are too few."""
     if rule.lead is None:
         return 0
     before = text[max(0, at - rule.lead.at_most) : at]

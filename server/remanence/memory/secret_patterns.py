@@ -1,8 +1,8 @@
 """Secrets that are known by their own shape: vendor prefixes, header schemes, hashes, webhook addresses.
 
 Formats follow the vendors' documentation and the published rule sets of gitleaks and detect-secrets; the
-patterns are written anew so that each stays linear. Every rule is anchored on literals (found with `str.find`), its
-guard class covers its tail class and its tails are possessive or bounded: no text is scanned twice by a rule.
+patterns are written anew so that each stays linear. Every rule is anchored on literals (`str.find`),
+its guard class covers its tail class and its tails are possessive or bounded: no rule scans a text twice.
 """
 
 import re
@@ -254,7 +254,8 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
     _rule(
         "private-key",
         "Private-Lines:",
-        r"Private-Lines: ?\d{1,4}(?:\r?\n|\\r|\\n)(?P<secret>(?:[A-Za-z0-9+/=]{4,}+(?:\r?\n|\\r|\\n)?){1,200}+)",
+        r"Private-Lines: ?\d{1,4}(?:\r?\n|\\r|\\n)"
+        r"(?P<secret>(?:[A-Za-z0-9+/=]{4,}+(?:\r?\n|\\r|\\n)?){1,200}+)",
     ),
     _rule("password-hash", "$2a$ $2b$ $2x$ $2y$", r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}"),
     _rule("password-hash", "$apr1$ $1$", r"\$(?:apr1|1)\$[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{22}"),
@@ -289,14 +290,16 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
     _folded(
         "authorization-header",
         ("authorization",),
-        r"authorization[\"']{0,2}\s{0,4}[:=,]\s{0,4}[\"']{0,2}(?:(?:token|apikey|api-key|key|digest|negotiate|splunk)[ =]{1,4})?"
+        r"authorization[\"']{0,2}\s{0,4}[:=,]\s{0,4}[\"']{0,2}"
+        r"(?:(?:token|apikey|api-key|key|digest|negotiate|splunk)[ =]{1,4})?"
         r"(?P<secret>[A-Za-z0-9._~+/\-]{12,}+={0,2})",
         looks_like_token,
     ),
     _folded(
         "aws-secret-key",
-        ("aws",),
-        r"aws[a-z0-9_.\- ]{0,30}?(?:secret|key|token)[a-z0-9_.\- ]{0,30}?[\"'\]]{0,2}\s{0,4}(?:=>|:=|[=:,])\s{0,4}[\"']?"
+        ("secret_access_key", "secretaccesskey", "aws_secret", "aws secret"),
+        r"(?:aws[_ ])?secret[_ ]?(?:access[_ ]?)?key(?:[_ ]id)?[\"'\]]{0,2}"
+        r"\s{0,4}(?:=>|:=|[=:,])\s{0,4}[\"']?"
         r"(?P<secret>[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+]))",
         looks_like_token,
     ),

@@ -1,26 +1,25 @@
-"""Judgements on a single value: is it a placeholder, a reference, a word of code, or does it look like a secret?"""
+"""Judgements on a single value: placeholder, reference, word of code, or what looks like a secret."""
 
 import base64
 import binascii
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
-_JUDGED = 256  # a longer value is judged by its beginning, so that judging stays constant-time
+_JUDGED = 96  # a longer value is judged by its beginning, so that judging stays constant-time
 
+_PLACEHOLDER_VOCABULARY = """
+your my the an some insert replace with enter put add here this is me change it to be example sample
+dummy fake test testing foo bar baz qux placeholder password passwd passphrase pass pwd secret token
+api key access auth client id value string user username name none null undefined true false todo
+tbd redacted hidden removed masked censored default empty blank private public real actual own super
+database db app from env not set unset required optional provided goes new old current confirm
+generate generated long random login admin root demo mock stub spam eggs credentials credential
+bearer basic abc abcd abcdef
+"""
 _PLACEHOLDER_WORDS = re.compile(
-    "|".join(
-        sorted(
-            "your my the an some insert replace with enter put add here this is me change it to be example sample dummy "
-            "fake test testing foo bar baz qux placeholder password passwd passphrase pass pwd secret token api key access "
-            "auth client id value string user username name none null undefined true false todo tbd redacted hidden "
-            "removed masked censored default empty blank private public real actual own super database db app from env "
-            "not set unset required optional provided goes new old current confirm generate generated long random "
-            "login admin root demo mock stub spam eggs credentials credential bearer basic abc abcd abcdef".split(),
-            key=len,
-            reverse=True,
-        )
-    )
+    "|".join(sorted(_PLACEHOLDER_VOCABULARY.split(), key=lambda word: (-len(word), word)))
 )
 # Text that stands for a value held elsewhere: templates, variables, calls, formats.
 _REFERENCE = re.compile(
@@ -40,12 +39,14 @@ _TECHNICAL_WORD = re.compile(
     r"group|ed|curve|blake|bcrypt|argon|scrypt|pbkdf|type|data|node|tmp|temp)[_\-]?\d+[a-z]{0,12}",
     re.IGNORECASE | re.ASCII,
 )
-_UI_WORDS = frozenset(
-    "string text hidden required invalid optional varchar boolean number object integer plain bcrypt field input label "
-    "missing forgot enabled disabled encrypted plaintext keyring prompt unknown anonymous secure secured always never "
-    "manual automatic request response header cookie session query external internal inherit global static dynamic "
-    "expired changed updated wrong incorrect strong character characters stdin stdout".split()
-)
+_UI_VOCABULARY = """
+string text hidden required invalid optional varchar boolean number object integer plain bcrypt
+field input label missing forgot enabled disabled encrypted plaintext keyring prompt unknown
+anonymous secure secured always never manual automatic request response header cookie session query
+external internal inherit global static dynamic expired changed updated wrong incorrect strong
+character characters stdin stdout
+"""
+_UI_WORDS = frozenset(_UI_VOCABULARY.split())
 _PASSWORD_MARKS = frozenset("!@#$%^&*+=~?|")
 
 
@@ -76,7 +77,7 @@ def is_repetitive(value: str) -> bool:
 def _is_shuffled_case(value: str) -> bool:
     if not value.isalpha() or len(value) < 16:
         return False
-    rises = sum(a.islower() and b.isupper() for a, b in zip(value, value[1:], strict=False))
+    rises = sum(a.islower() and b.isupper() for a, b in pairwise(value))
     uppers = sum(c.isupper() for c in value) / len(value)
     return 0.25 < uppers < 0.75 and rises >= len(value) * 0.15
 
@@ -91,7 +92,7 @@ def _is_code(value: str) -> bool:
 
 
 def looks_like_token(value: str) -> bool:
-    """Whether a machine made `value`: 12 or more characters of mixed classes, high entropy, no words."""
+    """Whether a machine made `value`: 12 or more characters, mixed classes, high entropy, no words."""
     value = value[:_JUDGED]
     if len(value) < 12 or any(c.isspace() for c in value) or is_placeholder(value) or _is_code(value):
         return False
@@ -108,7 +109,7 @@ def looks_like_token(value: str) -> bool:
 
 
 def looks_like_password(value: str) -> bool:
-    """Whether a person may have chosen `value`: 5 or more characters, no space, a digit or a mark among letters."""
+    """Whether a person may have chosen `value`: 5 characters or more, no space, digits or marks."""
     value = value[:_JUDGED]
     if len(value) < 5 or any(c.isspace() for c in value) or is_placeholder(value) or _is_code(value):
         return False
@@ -128,7 +129,7 @@ def looks_like_password(value: str) -> bool:
 
 
 def is_chosen_word(value: str) -> bool:
-    """Whether `value` is one plain lower-case word that, assigned to a password's name, may be the password."""
+    """Whether `value` is one lower-case word that may be a password where it is assigned to one."""
     return (
         len(value) >= 6
         and value.isalpha()
@@ -139,7 +140,7 @@ def is_chosen_word(value: str) -> bool:
 
 
 def looks_typed_in(value: str) -> bool:
-    """Whether `value`, met in prose right after a name, can hardly be a word: digits with marks or both cases."""
+    """Whether `value`, met in prose after a name, can hardly be a word: digits with marks or both cases."""
     digits = sum(c.isdigit() for c in value)
     both_cases = any(c.isupper() for c in value) and any(c.islower() for c in value)
     if digits and (both_cases or any(c in _PASSWORD_MARKS for c in value)):

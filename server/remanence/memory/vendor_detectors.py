@@ -1,42 +1,71 @@
-"""Secrets of vendors whose credentials have no shape of their own, found by detect-secrets' detectors.
+"""Secrets of vendors whose credentials have no prefix of their own, found by detect-secrets' detectors.
 
-Importing detect_secrets costs 20 MB and pulls in `requests`, so it is imported when a text first names one of these vendors, and
-only its regular expressions are used: its settings, files and verification (which calls the network) never are.
+Importing detect_secrets costs 20 MB and pulls in `requests`, so it is imported when a text first names one of
+these vendors. Only its regular expressions are used: its settings, files and verification (which calls the
+network) never are, and `analyze_string` is not either, because it does not tell where a secret stands.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from typing import Protocol, cast
+from typing import NamedTuple
 
-_REACH = 200  # the detectors backtrack on long runs of spaces: each sees a short window only
-_DETECTORS = (
-    ("cloudant", "cloudant-credentials", "cloudant", "CloudantDetector"),
-    ("softlayer", "softlayer-key", "softlayer", "SoftlayerDetector"),
-    ("ibm", "ibm-cloud-key", "ibm_cloud_iam", "IbmCloudIamDetector"),
-    ("ibm", "ibm-cos-key", "ibm_cos_hmac", "IbmCosHmacDetector"),
-    ("discord", "discord-token", "discord", "DiscordBotTokenDetector"),
+_REACH = (
+    200  # the expressions backtrack over runs of spaces: each sees no more than this after the vendor's name
 )
 
 
-class _Detector(Protocol):
-    def analyze_string(self, string: str) -> Iterator[str]: ...
+class VendorSecret(NamedTuple):
+    """Where the vendor's name (`context_start`) and the secret stand in the text."""
+
+    context_start: int
+    start: int
+    end: int
+    kind: str
+
+
+class _Detector(NamedTuple):
+    word: str
+    kind: str
+    module: str
+    name: str
+    begins_with_word: bool
+
+
+_DETECTORS = (
+    _Detector("cloudant", "cloudant-credentials", "cloudant", "CloudantDetector", True),
+    _Detector("softlayer", "softlayer-key", "softlayer", "SoftlayerDetector", True),
+    _Detector("ibm", "ibm-cloud-key", "ibm_cloud_iam", "IbmCloudIamDetector", True),
+    _Detector("ibm", "ibm-cos-key", "ibm_cos_hmac", "IbmCosHmacDetector", True),
+    _Detector("discord", "discord-token", "discord", "DiscordBotTokenDetector", False),
+)
 
 
 @cache
-def _detector(module: str, name: str) -> _Detector:
-    return cast(_Detector, getattr(import_module(f"detect_secrets.plugins.{module}"), name)())
+def _expressions(detector: _Detector) -> tuple[re.Pattern[str], ...]:
+    return tuple(getattr(import_module(f"detect_secrets.plugins.{detector.module}"), detector.name).denylist)
 
 
-def find_vendor_secrets(text: str, lowered: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of the credentials that stand within 200 characters after their vendor's name."""
-    for word, kind, module, name in _DETECTORS:
-        at = lowered.find(word)
-        while at >= 0:
-            window = text[max(0, at - 4) : at + _REACH]
-            start = max(0, at - 4)
-            for secret in set(_detector(module, name).analyze_string(window)):
-                offset = window.find(secret)
-                if len(secret) >= 20 and offset >= 0:
-                    yield start + offset, start + offset + len(secret), kind
-            at = lowered.find(word, at + _REACH)
+def find_vendor_secrets(text: str, lowered: str) -> Iterator[VendorSecret]:
+    """The credentials of the vendors named in `text`; `lowered` is the same in lower case."""
+    for detector in _DETECTORS:
+        if detector.word not in lowered:
+            continue
+        for expression in _expressions(detector):
+            for match in _matches(expression, detector, text, lowered):
+                yield VendorSecret(match.start(), *match.span(expression.groups and 1), detector.kind)
+
+
+def _matches(
+    expression: re.Pattern[str], detector: _Detector, text: str, lowered: str
+) -> Iterator[re.Match[str]]:
+    if not detector.begins_with_word:
+        yield from expression.finditer(text)
+        return
+    at = lowered.find(detector.word)
+    while at >= 0:
+        match = expression.match(text, at, at + _REACH)
+        if match is not None:
+            yield match
+        at = lowered.find(detector.word, at + 1)
