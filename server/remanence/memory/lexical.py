@@ -208,12 +208,12 @@ class LexicalIndex:
         rows = (Occur.Must, self._rows_query(rowids))
         found, sums = self._run(Query.boolean_query([rows, *scoring]), [], len(rowids))
         scores[order[np.searchsorted(rowids, found, sorter=order)]] = sums
-        known = cast(list[int], np.flatnonzero(query.known).tolist())
+        known = np.flatnonzero(query.known)
         for start in range(0, len(known), _MASKED_TERMS):
             block = known[start : start + _MASKED_TERMS]
             flags = [
                 (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
-                for bit, i in enumerate(block)
+                for bit, i in enumerate(cast(list[int], block.tolist()))
             ]
             found, sums = self._run(Query.boolean_query([rows, *flags]), [], len(rowids))
             at = order[np.searchsorted(rowids, found, sorter=order)]

@@ -14,8 +14,8 @@ from remanence.memory.rows import Row
 from remanence.memory.time_expressions import Span
 
 # Small against the difference that a matching word makes (some .1): they decide between equals.
-_SAME_FILE = 0.03
-_SAME_WORKSPACE = 0.03
+_SAME_FILE = 0.05
+_SAME_WORKSPACE = 0.05
 _SAME_LANGUAGE = 0.01
 _KEYWORDS = 0.02
 _RECENT = 0.01

@@ -1,0 +1,101 @@
+"""Sentences, code blocks and excerpts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remanence.memory import terms
+from remanence.memory.passages import CodeBlock, code_blocks, excerpt, sentences, split_code
+
+ANSWER = """Sure, here is what happened.
+
+The socket was closed by the peer. Set `keepalive` on the Redis connection to stop that:
+
+```python
+client = Redis(socket_keepalive=True)
+```
+
+Then restart the worker, e.g. with systemd. Unrelated closing words."""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Use it, e.g. here. Done.", ["Use it, e.g. here.", "Done."]),
+        (
+            "Python 3.11 is needed. See docs.python.org now.",
+            ["Python 3.11 is needed.", "See docs.python.org now."],
+        ),
+        ("C'est fait ! Et après ? Oui.", ["C'est fait !", "Et après ?", "Oui."]),
+        ("これは文です。次の文です！終わり", ["これは文です。", "次の文です！", "終わり"]),
+        ("1. First step\n2. Second step", ["1. First step", "2. Second step"]),
+        ('He said "stop." Then left.', ['He said "stop."', "Then left."]),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@given(st.text(max_size=300))
+def test_sentences_lose_nothing_but_space(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+def test_code_is_told_from_prose() -> None:
+    parts = split_code(ANSWER)
+    assert [type(part) for part in parts] == [str, CodeBlock, str]
+    assert code_blocks(ANSWER) == [CodeBlock("python", "client = Redis(socket_keepalive=True)")]
+
+
+def test_a_longer_fence_holds_a_shorter_one() -> None:
+    text = "````markdown\n```python\nx = 1\n```\n````"
+    assert code_blocks(text) == [CodeBlock("markdown", "```python\nx = 1\n```")]
+
+
+def test_a_fence_left_open_runs_to_the_end() -> None:
+    assert code_blocks("~~~Rust\nfn main() {}") == [CodeBlock("rust", "fn main() {}")]
+
+
+def test_an_excerpt_starts_at_the_sentence_that_answers() -> None:
+    found = excerpt(ANSWER, terms.query_stems("redis keepalive"))
+    assert found.startswith("Set `keepalive` on the Redis connection")
+    assert "\n" not in found
+
+
+def test_an_excerpt_of_a_query_that_shares_nothing_is_the_beginning() -> None:
+    assert excerpt(ANSWER, ["zebra"]).startswith("Sure, here is what happened. The socket was closed")
+
+
+def test_an_excerpt_finds_words_without_their_accents() -> None:
+    answer = "Rien ici. La mémoire partagée est libérée à la fin."
+    assert excerpt(answer, terms.query_stems("memoire")).startswith("La mémoire partagée")
+
+
+def test_where_only_code_speaks_of_it_the_excerpt_is_code() -> None:
+    assert excerpt("Try:\n```py\nimport os\nos.getrandom(4)\n```\n", ["getrandom"]).endswith(
+        "os.getrandom(4)"
+    )
+
+
+def test_a_sentence_too_long_is_cut_around_the_word() -> None:
+    answer = "word " * 200 + "needle " + "word " * 200
+    found = excerpt(answer, ["needl"], limit=100)
+    assert len(found) <= 100
+    assert "needle" in found
+    assert found.startswith("…")
+    assert found.endswith("…")
+
+
+@given(st.text(max_size=600), st.lists(st.text(min_size=1, max_size=8), max_size=5), st.integers(10, 300))
+def test_an_excerpt_fits_and_is_one_line(answer: str, query_terms: list[str], limit: int) -> None:
+    found = excerpt(answer, query_terms, limit)
+    assert len(found) <= limit
+    assert "\n" not in found
+
+
+def test_an_answer_of_a_megabyte_is_no_trouble() -> None:
+    assert len(excerpt("a" * 1_000_000 + "```" * 1000, ["b"])) <= 240
