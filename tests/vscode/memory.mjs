@@ -7,13 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const REMANENCE = join(process.env.SERVER_BIN, "remanence");
 
-/** An empty memory whose embedder is already prepared. */
-export function createMemory() {
+/** An empty memory whose embedder is already prepared. `env` is added to what its engine runs in. */
+export function createMemory(env = {}) {
   const home = mkdtempSync(join(tmpdir(), "remanence-home-"));
   mkdirSync(join(home, "models"));
   symlinkSync(process.env.EMBEDDER, join(home, "models", process.env.EMBEDDER.split("/").at(-1)));
-  const env = { ...process.env, REMANENCE_HOME: home };
-  const run = (...args) => execFileSync(REMANENCE, args, { env, encoding: "utf8" });
+  const environ = { ...process.env, ...env, REMANENCE_HOME: home };
+  const run = (...args) => execFileSync(REMANENCE, args, { env: environ, encoding: "utf8" });
   const json = (...args) => JSON.parse(run(...args, "--json"));
 
   return {

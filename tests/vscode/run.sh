@@ -4,12 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
+export SERVER_BIN=$root/.venv/bin
 
 (
   cd vscode-extension
   npm ci --no-audit --no-fund
   npm run lint
-  npm test
+  PYTHON=$("$SERVER_BIN/python" -c 'import sys; print(sys._base_executable)') npm test
   npm run package 2>&1 | tee build/package.log
   if grep -q WARNING build/package.log; then
     echo "the VSIX was packaged with warnings" >&2
@@ -21,12 +22,13 @@ root=$PWD
 export VSCODE_DIR=$root/.cache/vscode
 tests/vscode/install-code-server.sh "$VSCODE_DIR"
 
-export SERVER_BIN=$root/.venv/bin
 export EMBEDDER=$root/.cache/remanence/models/all-MiniLM-L6-v2
 if [ ! -d "$EMBEDDER" ]; then
   REMANENCE_HOME=$root/.cache/remanence "$SERVER_BIN/remanence" prepare
 fi
 
+CHROMIUM=${CHROMIUM:-$(command -v chromium)}
+export CHROMIUM
 export VSIX=$root/vscode-extension/remanence.vsix
 cd tests/vscode
 node --test --test-concurrency=1 --test-timeout=900000 ui.test.mjs

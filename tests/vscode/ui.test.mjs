@@ -1,6 +1,7 @@
 // The extension and the real server in a real VS Code, driven through its user interface.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startVSCode } from "./harness.mjs";
@@ -9,20 +10,36 @@ import { answer, choose, choosePath, editor, focusEditor, notification, palette,
 
 const SOURCE = 'def load(path):\n    return parse_manifest(path)\n\n';
 const DEMO = join(import.meta.dirname, "demo.jsonl");
-let memory, vscode;
+let assistant, memory, vscode;
 
 before(async () => {
-  memory = createMemory();
+  assistant = writeSession();
+  const found = { CLAUDE_CONFIG_DIR: assistant };
+  memory = createMemory(found);
   await memory.import(DEMO);
   // The server is found as users have it: `remanence` on the PATH.
-  const env = { REMANENCE_HOME: memory.home, PATH: `${process.env.SERVER_BIN}:${process.env.PATH}` };
-  vscode = await startVSCode({ vsix: process.env.VSIX, env });
+  const path = `${process.env.SERVER_BIN}:${process.env.PATH}`;
+  vscode = await startVSCode({ vsix: process.env.VSIX, env: { ...found, REMANENCE_HOME: memory.home, PATH: path } });
 }, { timeout: 240_000 });
 
 after(async () => {
   await vscode?.stop();
   memory?.remove();
+  if (assistant) rmSync(assistant, { recursive: true });
 });
+
+/** What Claude Code leaves on disk of one question and its answer. */
+function writeSession() {
+  const folder = mkdtempSync(join(tmpdir(), "remanence-assistant-"));
+  mkdirSync(join(folder, "projects", "-srv-mill"), { recursive: true });
+  const said = [
+    { type: "user", uuid: "u1", parentUuid: null, message: { role: "user", content: "Which sluice feeds the mill pond?" } },
+    { type: "assistant", uuid: "a1", parentUuid: "u1", message: { role: "assistant", content: [{ type: "text", text: "The eastern sluice feeds it." }] } },
+  ];
+  const lines = said.map((line) => JSON.stringify({ ...line, sessionId: "s1", timestamp: "2026-07-01T10:00:00.000Z", cwd: "/srv/mill" }));
+  writeFileSync(join(folder, "projects", "-srv-mill", "s1.jsonl"), `${lines.join("\n")}\n`);
+  return folder;
+}
 
 async function open(t, name, text) {
   const page = await vscode.open(vscode.workspace({ [name]: text }), name);
@@ -121,6 +138,17 @@ test("an import through the palette stores what it reads and says so", async (t)
   await choosePath(page, "Remanence: Import a File", join(folder, "more.jsonl"));
   await notification(page, "the import is done: ");
   assert.equal(memory.recall("which valve drains the lower lock")[0]?.answer, row.answer);
+});
+
+test("an assistant that is ticked in sync is read, and only then", async (t) => {
+  const page = await open(t, "load.py", "\n");
+  const recalled = () => memory.recall("which sluice feeds the mill pond").map((found) => found.answer);
+  assert.ok(!recalled().includes("The eastern sluice feeds it."));
+  await palette(page, "Remanence: Sync");
+  await choose(page, "Remanence: Sync", "Claude Code");
+  await page.keyboard.press("Enter");
+  await notification(page, "the import is done: ");
+  assert.ok(recalled().includes("The eastern sluice feeds it."));
 });
 
 test("the status is a document", async (t) => {
