@@ -96,16 +96,19 @@ def test_no_query_text_is_syntax_or_an_error(tmp_path: Path, query: str) -> None
     assert index.continue_prompt(query, 5).tolist() == []
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(scope="module")
+def reused(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
+    return filled(tmp_path_factory.mktemp("lexical"), row(2, "zzqqx"))
+
+
+@settings(max_examples=40, deadline=None)
 @given(text=st.text(min_size=1, max_size=80))
-def test_any_text_is_found_by_itself(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    folder = tmp_path_factory.mktemp("lexical")
-    index = filled(folder, row(1, text), row(2, "zzqqx"))
-    query = index.query(text)
+def test_any_text_is_found_by_itself(reused: LexicalIndex, text: str) -> None:
+    reused.add([row(1, text)])
+    reused.commit(1)
+    query = reused.query(text)
     assert query.known.all()
-    assert (1 in found(index, text)) == bool(query.terms)
-    index.close()
-    shutil.rmtree(folder)
+    assert (1 in found(reused, text)) == bool(query.terms)
 
 
 def test_function_words_count_only_when_there_is_nothing_else(tmp_path: Path) -> None:

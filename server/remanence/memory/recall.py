@@ -24,7 +24,7 @@ from remanence.memory.time_expressions import find_span
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_DEPTH = 100  # candidates from each side; both then say what they know of all of them
+_DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
 _LOOKED_AT = 40  # rows read from the store for the last steps, or three times what was asked for
 _FRESH = 200
 _SIMILAR = 0.45  # the cosine from which "similar meaning" is worth saying
@@ -94,7 +94,7 @@ def recall(
     vector = embedder.encode_query(query.meaning) if use_dense and embedder is not None else None
     _check(cancelled)
     near = (
-        dense.search(vector, _DEPTH, among, cancelled)[0]
+        dense.search(vector, max(_DEPTH, query.limit), among, cancelled)[0]
         if dense is not None and vector is not None
         else _none()
     )
@@ -169,7 +169,7 @@ def _gather(
     if use_lexical:
         # time and tag are known to the store alone
         beyond = query.scope.since is not None or query.scope.until is not None or query.scope.tag is not None
-        found, _ = lexical.search(words, _DEPTH, query.scope, among if beyond else None)
+        found, _ = lexical.search(words, max(_DEPTH, query.limit), query.scope, among if beyond else None)
         rowids = np.union1d(near, found)
     bm25, held = lexical.evidence(words, rowids)
     strengths, coverages = fusion.lexical_evidence(bm25, held, words.idf)
