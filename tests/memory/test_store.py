@@ -91,6 +91,15 @@ def test_a_partial_answer_is_replaced_by_the_finished_one(store: Store) -> None:
     assert (finished.outcome, answers(store)) == ("updated", ["Use ==."])
 
 
+def test_an_unchanged_answer_that_is_now_complete_is_not_replaced_by_the_next(store: Store) -> None:
+    keyed = {"conversation_id": "c", "turn_key": "t"}
+    capture(
+        store, exchange(answer="Use ==.", status=Status.PARTIAL, **keyed), exchange(answer="Use ==.", **keyed)
+    )
+    (regenerated,) = capture(store, exchange(answer="Use ~=.", **keyed))
+    assert (regenerated.outcome, answers(store)) == ("stored", ["Use ==.", "Use ~=."])
+
+
 def test_a_regenerated_answer_supersedes_the_old_one(store: Store) -> None:
     keyed = {"conversation_id": "c", "turn_key": "t"}
     first, second = capture(

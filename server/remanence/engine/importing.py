@@ -88,7 +88,6 @@ class Importer:
 
     def _read(self, control: Control, reading: Reading, start: float, share: float) -> None:
         before = fingerprint(reading.path)
-        failed = control.figures["failed"]
         read = 0
         for batch in _batches(reading.source.read(reading.path)):
             self._store_batch(control, batch, reading.path)
@@ -96,8 +95,7 @@ class Importer:
             self._wake()
             # Readers are streams without a length: approach the file's share without passing it.
             control.report(start + share * read / (read + 200))
-        if control.figures["failed"] == failed:
-            self._records.put_fingerprint(reading.source.name, str(reading.path), before)
+        self._records.put_fingerprint(reading.source.name, str(reading.path), before)
 
     def _store_batch(self, control: Control, batch: list[Exchange | Failure], path: Path) -> None:
         candidates: list[Candidate] = []

@@ -6,9 +6,11 @@ only caches of it: whatever happens to this thread or its process, the next one 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -29,6 +31,7 @@ from remanence.paths import Home
 
 log = logging.getLogger(__name__)
 
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _EMBED_BATCH = 64
 _KEYWORD_BATCH = 32
 _TEXT_BATCH = 1000
@@ -57,6 +60,7 @@ class Indexing:
         self._caught_up: int | None = None  # the revision up to which dense holds all vectors, once known
         self._unsaved = 0
         self._idle = False
+        self._worked = False
         self._purge_mark = home.indexes / "purge"
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -123,10 +127,10 @@ class Indexing:
                 self._stopping.wait(_RETRY_SECONDS)
                 continue
             if self.busy:
+                self._worked = True
                 continue
             if not self._wake.wait(_IDLE_SECONDS):
-                self._end_worker()
-                self._idle = True
+                self._rest()
 
     def _step(self) -> bool:
         """Do the most urgent batch; whether there was one."""
@@ -292,6 +296,17 @@ class Indexing:
         self._unsaved = 0
         if self.dense.model_id == self._embedders.model_id():
             self.backlog.drop_other_vectors(self.dense.model_id)
+
+    def _rest(self) -> None:
+        """Nothing has waited for a while: give back what the last burst of work took."""
+        self._idle = True
+        self._end_worker()
+        self.lexical.close()  # its writer alone; the next write opens another
+        if self.embedder is not None and self._worked:
+            self.embedder.release()
+        if self._worked and hasattr(_LIBC, "malloc_trim"):
+            _LIBC.malloc_trim(0)
+        self._worked = False
 
     def _end_worker(self) -> None:
         if self._worker is not None:

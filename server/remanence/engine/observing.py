@@ -45,11 +45,15 @@ def observe(
 
 
 def _pending(store: Store, indexing: Indexing, embedders: EmbedderSlot) -> m.Pending:
-    model = embedders.model_id()
+    model, dense = embedders.model_id(), indexing.dense
+    embedded = indexing.backlog.count_vectors(dense.model_id if dense is not None else model or "")
     return m.Pending(
         embedding=indexing.backlog.count_to_embed(model) if model else store.count(),
         keywords=indexing.count_to_keyword(),
-        indexing=store.count_changed(indexing.lexical.revision),
+        indexing=max(
+            store.count_changed(indexing.lexical.revision),
+            embedded - (len(dense) if dense is not None else 0),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -98,7 +99,8 @@ async def _start(home: Home) -> Address:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            close_fds=True,
+            # glibc gives each thread an arena of its own and keeps what it freed: 20 MB more for nothing.
+            env={"MALLOC_ARENA_MAX": "2", **os.environ},
         )
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:

@@ -45,7 +45,7 @@ class Database:
             PRAGMA synchronous = FULL;
             PRAGMA foreign_keys = ON;
             PRAGMA secure_delete = ON;
-            PRAGMA cache_size = -8192;
+            PRAGMA cache_size = -2048;
             PRAGMA temp_store = MEMORY;
             """
         )

@@ -73,6 +73,10 @@ class Store:
         known = self._same_turn(connection, identity, exchange)
         if known is not None:
             if known["content_hash"] == identity.content_hash:
+                if known["status"] != exchange.status and exchange.status is Status.COMPLETE:
+                    connection.execute(
+                        "UPDATE exchanges SET status = ? WHERE row = ?", [exchange.status, known["row"]]
+                    )
                 return Captured(known["id"], "duplicate")
             if known["question_hash"] == identity.question_hash:
                 if is_grown(known["answer"], exchange.answer) or known["status"] != Status.COMPLETE:

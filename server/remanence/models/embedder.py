@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from typing import Any, cast
 
 import numpy as np
@@ -93,6 +94,13 @@ class Embedder:
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """The vector of a query: shape (dimensions,), float32, unit norm."""
         return self._run([self._tokens(self._manifest.query_prefix, text)])[0]
+
+    def release(self) -> None:
+        """Give back the working memory that large batches left with onnxruntime."""
+        options: Any = onnxruntime.RunOptions()  # onnxruntime ships no types for it
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        one = np.ones((1, 1), dtype=np.int64)
+        self._session.run(None, dict.fromkeys(self._inputs, one), options)
 
     def _tokens(self, prefix: str, text: str) -> list[int]:
         # A lone surrogate is a legal str and no legal UTF-8, which the tokenizer insists on.
