@@ -74,6 +74,18 @@ class Session:
             f"attached to {file.name}",
         )
 
+    def answered(self, verb: str, request: dict[str, Any] | None = None) -> Any:
+        """The server's own answer to a verb."""
+        return self.lua(
+            """local verb, request = ...
+            local answer
+            require("remanence.client").call(verb, request, function(a) answer = a end)
+            assert(vim.wait(20000, function() return answer end, 20), "no answer to " .. verb)
+            return answer""",
+            verb,
+            request or {},
+        )
+
     def lines(self) -> list[str]:
         return list(self.nvim.current.buffer[:])
 

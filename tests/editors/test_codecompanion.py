@@ -49,16 +49,8 @@ def finish(session: Session, chat: int) -> None:
 
 def remembered(session: Session, query: str) -> list[dict[str, Any]]:
     """What recall finds among CodeCompanion's exchanges, superseded ones left out."""
-    found = session.lua(
-        """local answer
-        local request = { query = ..., tool = "codecompanion" }
-        require("remanence.client").call("recall", request, function(a) answer = a end)
-        assert(vim.wait(20000, function() return answer end, 20), "no answer")
-        return vim.tbl_filter(function(memory)
-          return memory.supersededBy == nil or memory.supersededBy == vim.NIL
-        end, answer.memories)""",
-        query,
-    )
+    found = session.answered("recall", {"query": query, "tool": "codecompanion"})["memories"]
+    found = [memory for memory in found if memory.get("supersededBy") is None]
     return [memory for memory in found if any(word in memory["question"] for word in query.split())]
 
 

@@ -54,7 +54,7 @@ def test_emacs_remembers_recalls_and_forgets(told: dict[str, Any], memory: Home)
     assert told["status"] >= 3
     assert told["captured"] == "stored"
 
-    assert "thousands separator" in told["hover"]
+    assert "Why does parse_invoice_total raise decimal.InvalidOperation?" in told["hover"]
     assert any("InvalidOperation" in label for label in told["completions"])
 
     assert told["recalled"].startswith("* Which axle does the penny-farthing use?")

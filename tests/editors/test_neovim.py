@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -37,19 +36,6 @@ def session(bare: Session) -> Session:
     """Neovim after setup()."""
     bare.lua("require('remanence').setup()")
     return bare
-
-
-def answered(session: Session, verb: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The server's own answer to a verb."""
-    return session.lua(
-        """local verb, request = ...
-        local answer
-        require("remanence.client").call(verb, request, function(a) answer = a end)
-        assert(vim.wait(20000, function() return answer end, 20), "no answer to " .. verb)
-        return answer""",
-        verb,
-        request or {},
-    )
 
 
 def listed(session: Session, query: str) -> list[str]:
@@ -95,11 +81,12 @@ def test_views_that_are_no_files_start_no_server(session: Session) -> None:
 
 def test_hover_shows_a_memory_in_a_floating_window(session: Session) -> None:
     session.edit(session.write("invoice.py", CODE))
+    session.answered("status")
     session.nvim.current.window.cursor = (1, 8)
     session.lua("vim.lsp.buf.hover()")
 
     shown = session.until(session.floating_text, "a floating window")
-    assert "thousands separator" in shown
+    assert "Why does parse_invoice_total raise decimal.InvalidOperation?" in shown
 
 
 def test_an_earlier_question_completes_a_marked_comment_as_it_is_typed(session: Session) -> None:
@@ -113,7 +100,7 @@ def test_an_earlier_question_completes_a_marked_comment_as_it_is_typed(session: 
           error("not among " .. vim.inspect(names))
         end"""
     )
-    answered(session, "status")  # completion never waits for an engine that is still starting
+    session.answered("status")  # completion and hover never wait for an engine that is still starting
     session.nvim.input("Go#? why does parse_invoice_tot<Cmd>RemanenceComplete<CR>")
 
     completed = "    #? Why does parse_invoice_total raise decimal.InvalidOperation?"
@@ -132,7 +119,7 @@ def test_the_prompt_with_memory_becomes_comment_lines(session: Session) -> None:
           end
         end"""
     )
-    answered(session, "status")
+    session.answered("status")
     session.nvim.input("GA<Cmd>RemanenceComplete<CR><Esc>")
 
     session.until(lambda: len(session.lines()) > 3, "the memories")
@@ -165,7 +152,7 @@ def test_a_captured_range_is_recalled_at_once_with_its_project(session: Session)
 
     assert "telemetry blobs" in listed(session, "compress telemetry blobs zstandard")[0]
     request = {"query": "telemetry blobs zstandard", "workspace": str(session.project)}
-    found = answered(session, "recall", request)["memories"][0]
+    found = session.answered("recall", request)["memories"][0]
     assert found["answer"] == answer
     assert found["workspace"] == str(session.project)
     assert found["uri"] == (session.project / "answer.md").as_uri()
@@ -306,8 +293,9 @@ def test_the_way_of_older_versions_works_on_the_newest(editor_environment: Path)
     session = start("wheel", editor_environment)
     session.lua("require('remanence.attach').setup({})")
     session.edit(session.write("invoice.py", CODE))
+    session.answered("status")
     session.nvim.current.window.cursor = (1, 8)
     session.lua("vim.lsp.buf.hover()")
 
-    assert "thousands separator" in session.until(session.floating_text, "a floating window")
+    assert "decimal.InvalidOperation" in session.until(session.floating_text, "a floating window")
     end(session)
