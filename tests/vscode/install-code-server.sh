@@ -25,5 +25,6 @@ npm rebuild @vscode/spdlog @vscode/native-watchdog
 ln -sf code-linux.sh bin/remote-cli/code-server
 ln -sf browser-linux.sh bin/helpers/browser.sh
 
-"$node_home/bin/node" ../../out/node/entry.js --version
+echo "auth: none" > "$OLDPWD/config.yaml" # else one is written into the home folder
+"$node_home/bin/node" ../../out/node/entry.js --config "$OLDPWD/config.yaml" --version
 echo "$stamp" > "$OLDPWD/installed"
