@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from conftest import EXCHANGES, Window, editor_window, remember, until
+from editor_window import EXCHANGES, Window, editor_window, remember, until
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 

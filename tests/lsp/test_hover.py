@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from conftest import CLIENTS, Window, editor_window, remember
+from editor_window import CLIENTS, Window, editor_window, remember
 from lsprotocol import types
 
 from remanence.paths import Home

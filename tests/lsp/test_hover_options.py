@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import editor_window, remember
+from editor_window import editor_window, remember
 from lsprotocol import types
 
 from remanence.paths import Home

@@ -44,13 +44,14 @@ class RemanenceLanguageServer(LanguageServer):
         )
         self.home = home
         self.background = Background()
+        self.guards = Background()  # these bring about the end, and so are not ended by it
         self.engine = EngineLink(home, self.background)
         self.engine.standalone = standalone
         self.options = Options()
         self.initial_options: object = None
         self.features: ClientFeatures = client_features(types.ClientCapabilities())
         self.transcripts = TranscriptCapture(self.engine, self.background)
-        self.is_closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._told: set[str] = set()
 
     def apply_options(self, *layers: object) -> None:
@@ -69,10 +70,15 @@ class RemanenceLanguageServer(LanguageServer):
             )
 
     async def close(self) -> None:
-        """Capture what is still waiting, end the background tasks and let go of the engine. Idempotent."""
-        if self.is_closed:
-            return
-        self.is_closed = True
+        """Capture what is still waiting, end the background tasks and let go of the engine.
+
+        Whoever calls this, and however often: it is done once, and each caller waits for its end.
+        """
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name="close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         try:
             await asyncio.wait_for(self.transcripts.flush(), _CLOSE_SECONDS)
         except TimeoutError:

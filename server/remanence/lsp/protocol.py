@@ -1,8 +1,9 @@
-"""pygls' protocol with three of its habits mended (pygls 2.1.1).
+"""pygls' protocol with four of its habits mended (pygls 2.1.1).
 
 - Commands run as cancellable requests and get their argument as plain JSON: pygls drives them through a
   generator whose body runs on after a cancel, and matches arguments against Python signatures.
 - Finished notifications are let go of: pygls keeps a future for each, so a day's typing is never freed.
+- `exit` right behind `shutdown` does not keep that from being answered.
 - A request that cannot be read is answered with an error: pygls only logs it, and the client waits.
 """
 
@@ -52,6 +53,11 @@ class RemanenceProtocol(LanguageServerProtocol):
         if len(arguments) > 1:
             raise JsonRpcInvalidParams(f"{params.command} takes one object, not {len(arguments)} arguments.")
         return await command(arguments[0] if arguments else None)
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *args: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """End the reading of messages. What is under way is still answered: see `serve`."""
+        raise SystemExit
 
     @property
     def is_shut_down(self) -> bool:

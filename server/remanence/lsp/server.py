@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import logging
+import sys
+from threading import Event
+from typing import BinaryIO, cast
 
 from lsprotocol import types
+from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 
 from remanence.lsp import completion, configuration, hover, lifetime, memory_document, sync
 from remanence.lsp.client_features import client_features
@@ -14,6 +18,8 @@ from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.logs import start_logging
 from remanence.lsp.protocol import RemanenceProtocol
 from remanence.paths import Home
+
+log = logging.getLogger(__name__)
 
 
 def create_server(home: Home, *, standalone: bool = False) -> RemanenceLanguageServer:
@@ -49,8 +55,21 @@ def run(home: Home, *, standalone: bool = False) -> int:
     home.create()
     start_logging(home)
     server = create_server(home, standalone=standalone)
-    server.start_io(stdout=stdout)
+    asyncio.run(serve(server, sys.stdin.buffer, stdout))
     return 0 if cast(RemanenceProtocol, server.protocol).is_shut_down else 1
+
+
+async def serve(server: RemanenceLanguageServer, stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """Read messages until `exit` or the end of the pipe, then tidy up while the loop still runs, so that
+    a `shutdown` under way is answered and what is waiting is captured. (pygls' `start_io` would not.)"""
+    server.protocol.set_writer(StdoutWriter(stdout))
+    reader = StdinAsyncReader(stdin, server.thread_pool)
+    try:
+        await run_async(Event(), reader, server.protocol, error_handler=server.report_server_error)
+    except SystemExit:
+        log.debug("The client said exit")
+    await server.close()
+    await asyncio.sleep(0)  # the answer to `shutdown` is sent by callbacks of what just ended
 
 
 def initialize(ls: RemanenceLanguageServer, params: types.InitializeParams) -> None:
@@ -66,9 +85,8 @@ async def initialized(ls: RemanenceLanguageServer, _: types.InitializedParams) -
     if ls.options.standalone:
         ls.engine.standalone = True
     ls.engine.begin()
-    ls.background.run(_close_with_the_loop(ls), "close")
     if ls.process_id is not None:
-        ls.background.run(lifetime.end_with(ls.process_id, ls.close), "watch the editor")
+        ls.guards.run(lifetime.end_with(ls.process_id, ls.close), "watch the editor")
     await configuration.register(ls)
     await configuration.pull(ls)
 
@@ -76,11 +94,3 @@ async def initialized(ls: RemanenceLanguageServer, _: types.InitializedParams) -
 async def shutdown(ls: RemanenceLanguageServer, _: None) -> None:
     """Finish what is under way; pygls answers and ends what is left afterwards."""
     await ls.close()
-
-
-async def _close_with_the_loop(ls: RemanenceLanguageServer) -> None:
-    """Without `shutdown` (the pipe was closed) the loop cancels its tasks: tidy up then."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await ls.close()
