@@ -28,7 +28,14 @@ def pem(label: str, newline: str = "\n") -> str:
     return newline.join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"])
 
 
-JWT = "eyJ" + random_run(33) + ".eyJ" + random_run(60) + "." + random_run(43)
+JWT = ".".join(
+    base64.urlsafe_b64encode(part).decode().rstrip("=")
+    for part in (
+        b'{"alg":"HS256","typ":"JWT"}',
+        b'{"sub":"1234567890","admin":true}',
+        random_run(24).encode(),
+    )
+)
 
 # (kind, secret): a secret that is known by its shape wherever it stands.
 SHAPED = [
@@ -89,6 +96,7 @@ SHAPED = [
     ("stripe-key", "rk_" + "live_" + random_run(99)),
     ("stripe-webhook-secret", "whsec_" + random_run(32)),
     ("square-token", "sq0atp-" + random_run(22)),
+    ("square-token", "sq0csp-" + random_run(43)),
     ("shopify-token", "shpat_" + random_run(32, _HEX)),
     ("facebook-token", "EAAC" + random_run(120)),
     ("linear-key", "lin_api_" + random_run(40)),

@@ -1,9 +1,11 @@
 """Every kind of secret goes, and nothing around it."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import secret_samples
+from detect_secrets.plugins.base import RegexBasedDetector
 from secret_samples import JWT, NAMED, PASSWORD, SHAPED, TOKEN, pem, random_run
 
 from remanence.memory.redaction import REDACTOR_VERSION, Redacted, redact
@@ -106,6 +108,47 @@ def test_a_letter_that_grows_in_lower_case_does_not_move_what_is_found() -> None
 
 def test_the_version_is_a_positive_number() -> None:
     assert REDACTOR_VERSION >= 1
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "aws",
+        "azure_storage_key",
+        "discord",
+        "github_token",
+        "gitlab_token",
+        "jwt",
+        "mailchimp",
+        "npm",
+        "openai",
+    ]
+    + [
+        "private_key",
+        "pypi_token",
+        "sendgrid",
+        "slack",
+        "square_oauth",
+        "stripe",
+        "telegram_token",
+        "twilio",
+    ],
+)
+def test_detect_secrets_finds_something_before_redaction_and_nothing_after(module: str) -> None:
+    plugin = import_module(f"detect_secrets.plugins.{module}")
+    detectors = [
+        kind()
+        for kind in vars(plugin).values()
+        if isinstance(kind, type)
+        and kind.__module__ == plugin.__name__
+        and issubclass(kind, RegexBasedDetector)
+    ]
+    texts = [secret for _, secret in SHAPED] + [text.format(secret) for _, text, secret in NAMED]
+    (detector,) = detectors
+    before = [found for text in texts for found in detector.analyze_string(text)]
+    after = [found for text in texts for found in detector.analyze_string(redact(text).text)]
+    assert before
+    assert not after
 
 
 def test_no_secret_stands_whole_in_the_repository() -> None:

@@ -23,7 +23,7 @@ _PLACEHOLDER_WORDS = re.compile(
 )
 # Text that stands for a value held elsewhere: templates, variables, calls, formats.
 _REFERENCE = re.compile(
-    r"^[$<{%@#!*&~\[(]\S*$|\$\{|\$\(|\{\{|\{\w*[}:!]|%\(|%[sdrv@]|<[^>]*>|\.\.\.|…"
+    r"^[$<{%@#!*&~\[(]\S*$|\$\{|\$\(|\{\{|\{[\w.]*[}:!]|%\(|%[sdrv@]|<[^>]*>|\.\.\.|…"
     r"|^(?:env|process\.env|os\.|var\.|vars\.|secrets\.|self\.|this\.|config\.|settings\.|op://|vault:|ref:|arn:|data:|file:)",
     re.ASCII,
 )
@@ -40,6 +40,7 @@ _TECHNICAL_WORD = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _UI_VOCABULARY = """
+requires expects accepts given flag
 string text hidden required invalid optional varchar boolean number object integer plain bcrypt
 field input label missing forgot enabled disabled encrypted plaintext keyring prompt unknown
 anonymous secure secured always never manual automatic request response header cookie session query
