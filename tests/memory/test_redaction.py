@@ -122,8 +122,6 @@ def test_the_version_is_a_positive_number() -> None:
         "mailchimp",
         "npm",
         "openai",
-    ]
-    + [
         "private_key",
         "pypi_token",
         "sendgrid",
