@@ -103,11 +103,11 @@ def _printed_by(program: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout.strip()
 
 
-def test_hostile_text_ends_in_linear_time() -> None:
-    """Anything quadratic would take hours: the time limit only guards against a hang."""
+def test_hostile_text_does_not_hang_redaction() -> None:
+    """The time limit is a guard against catastrophic backtracking, not a measurement."""
     program = (
         "from remanence.memory.redaction import redact\n"
-        f"for unit in {_HOSTILE!r}:\n    redact((unit * 60000)[:60000])\nprint('ended')"
+        f"for unit in {_HOSTILE!r}:\n    redact((unit * 200_000)[:200_000])\nprint('ended')"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=240, check=True
