@@ -227,7 +227,7 @@ class DenseIndex:
         if cancelled():
             raise Cancelled
         slots = np.sort(slots)
-        cosines = view.vectors[slots].astype(np.float32) @ unit[0]
+        cosines = np.einsum("id,d->i", view.vectors[slots].astype(np.float32), unit[0])  # `@` starts threads
         rowids = view.rowids[slots]
         self._file.release_pages()
         live = ~view.dead[slots]

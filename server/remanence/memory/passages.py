@@ -14,8 +14,9 @@ _END = re.compile(r"(?<=[.!?…])[\"'”»)\]]*[^\S\n]+|(?<=[。！？])|\n+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|etc|approx|p\. ?ex|par ex|Dr|Mr|Mrs|Ms|M|Fig|No|St)|^\W*\d+)\.$"
 )
+_ALPHANUMERIC = re.compile(r"[^\W_]")
 _LEAST = 40  # a shorter best sentence ("Sure!") takes the next ones with it
-_MOST_SENTENCES = 400
+_MOST_SENTENCES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +82,22 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
         pieces += (
             sentences(part) if isinstance(part, str) else [line.strip() for line in part.code.splitlines()]
         )
-    pieces = [" ".join(piece.split()) for piece in pieces[:_MOST_SENTENCES]]
-    pieces = [piece for piece in pieces if any(character.isalnum() for character in piece)]
+    pieces = [piece for piece in pieces[:_MOST_SENTENCES] if _ALPHANUMERIC.search(piece)]
     if not pieces:
         return _cut(" ".join(answer.split()), limit)
-    says = [_says(piece, query_terms) for piece in pieces]
+    weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
+    longest_first = sorted(map(re.escape, weights), key=len, reverse=True)
+    terms = re.compile("|".join(longest_first)) if weights else None
+    says = [sum(weights[t] for t in set(terms.findall(_folded(p)))) if terms else 0.0 for p in pieces]
     best = max(range(len(pieces)), key=lambda i: (says[i], -i))
     if len(pieces[best]) < _LEAST and best > 0 and says[best] and pieces[best - 1].endswith(":"):
         best -= 1
-    chosen = pieces[best]
-    for piece in pieces[best + 1 :]:
+    chosen = " ".join(pieces[best].split())
+    for piece in (" ".join(piece.split()) for piece in pieces[best + 1 :]):
         if len(chosen) + 1 + len(piece) > limit:
             break
         chosen = f"{chosen} {piece}"
     return _cut(chosen, limit, around=query_terms)
-
-
-def _says(piece: str, query_terms: Sequence[str]) -> float:
-    folded = _folded(piece)
-    count = len(query_terms)
-    return sum(1 + (count - i) / count for i, term in enumerate(query_terms) if term in folded)
 
 
 def _folded(text: str) -> str:

@@ -90,7 +90,8 @@ def collapse_duplicates(ranked: Sequence[Ranked], dense: DenseIndex | None) -> l
     if dense is None or len(ranked) < 2:
         return list(ranked)
     vectors = dense.vectors(np.array([each.row.row for each in ranked], dtype=np.int64))
-    alike = vectors @ vectors.T >= _NEAR
+    # not `@`: for a product this small BLAS would start threads, which costs ten times the product
+    alike = np.einsum("id,jd->ij", vectors, vectors) >= _NEAR
     words: dict[int, set[str]] = {}
     kept: list[Ranked] = []
     taken: set[int] = set()

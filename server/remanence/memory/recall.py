@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 _DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
 _LOOKED_AT = 40  # rows read from the store for the last steps, or three times what was asked for
 _FRESH = 200
+_OPENING = 2000  # characters of a long prompt in which a time is looked for
 _SIMILAR = 0.45  # the cosine from which "similar meaning" is worth saying
 
 
@@ -131,7 +132,7 @@ def recall(
         for i in kept.tolist()
         if (row := by_row.get(int(candidates.rowids[i]))) is not None
     ]
-    ranked = with_priors(ranked, query, words.terms, find_span(query.text, query.now_ms))
+    ranked = with_priors(ranked, query, words.terms, find_span(query.text[:_OPENING], query.now_ms))
     ranked = collapse_duplicates(ranked, dense)
     ranked = demote_superseded(ranked)
     if query.min_score is not None:
@@ -206,7 +207,7 @@ def _cosines(rowids: Rowids, dense: DenseIndex | None, vector: Floats | None) ->
     if dense is None or vector is None:
         return np.full(len(rowids), np.nan, dtype=np.float32)
     vectors = dense.vectors(rowids)
-    cosines = (vectors @ vector).astype(np.float32)
+    cosines = np.einsum("id,d->i", vectors, vector).astype(np.float32)
     cosines[~vectors.any(axis=1)] = np.nan
     return cosines
 

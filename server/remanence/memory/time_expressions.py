@@ -111,6 +111,8 @@ def find_span(text: str, now_ms: int) -> Span | None:
 
 def _fold(text: str) -> str:
     """Lower-case without accents, each character still at its place."""
+    if text.isascii():
+        return text.lower()
     folded: list[str] = []
     for character in text:
         base = unicodedata.normalize("NFD", character)[0].lower()
