@@ -99,7 +99,7 @@ def _figures(job: m.Job) -> str:
 def status(answer: m.StatusResponse) -> str:
     by = answer.pending_by
     lines = [
-        f"{answer.exchanges} exchanges, {answer.tombstones} forgotten, "
+        f"{answer.exchanges} exchanges, {answer.forgotten} forgotten, "
         f"{answer.database_bytes / _MB:.1f} MB in {answer.home}",
         f"pending: {by.indexing} to index, {by.embedding} to embed, {by.keywords} to keyword",
         f"embedder: {answer.embedder}",

@@ -232,7 +232,7 @@ def test_importing_the_same_turns_again_stores_nothing(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[str, str]]
 ) -> None:
     store = Store.open(tmp_path_factory.mktemp("store") / "memory.db")
-    final = {key: answer for key, answer in turns}
+    final = dict(turns)
     exchanges = [
         exchange(question=key, answer=answer, conversation_id="c", turn_key=key) for key, answer in turns
     ]

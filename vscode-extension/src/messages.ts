@@ -212,7 +212,7 @@ export interface StatusResponse {
   sources: SourceState[];
   jobs: Job[];
   databaseBytes: number;
-  tombstones: number;
+  forgotten: number;
   degraded: string | null;
 }
 

@@ -304,7 +304,7 @@ class Indexing:
         self.lexical.close()  # its writer alone; the next write opens another
         if self.embedder is not None and self._worked:
             self.embedder.release()
-        if self._worked and hasattr(_LIBC, "malloc_trim"):
+        if self._worked and _LIBC is not None and hasattr(_LIBC, "malloc_trim"):
             _LIBC.malloc_trim(0)
         self._worked = False
 

@@ -327,7 +327,7 @@ class StatusResponse(Response, frozen=True, kw_only=True):
     sources: list[SourceState] = []
     jobs: list[Job] = []
     database_bytes: int = 0
-    tombstones: int = 0
+    forgotten: int = 0
     degraded: str | None = None
 
 

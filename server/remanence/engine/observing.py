@@ -39,7 +39,7 @@ def observe(
         embedder=embedders.describe(),
         jobs=jobs[:5],
         database_bytes=store.database.size(),
-        tombstones=store.tombstones(),
+        forgotten=store.count_forgotten(),
         degraded=degraded,
     )
 

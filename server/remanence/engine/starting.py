@@ -99,8 +99,8 @@ async def _start(home: Home) -> Address:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            # glibc gives each thread an arena of its own and keeps what it freed: 20 MB more for nothing.
-            env={"MALLOC_ARENA_MAX": "2", **os.environ},
+            # glibc gives each thread an arena of its own and keeps what was freed: 20 MB more for nothing.
+            env={"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", **os.environ},
         )
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:

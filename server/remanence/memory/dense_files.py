@@ -26,7 +26,6 @@ from remanence.memory.index_files import Piece, open_private, replace_atomically
 SNAPSHOT = "snapshot.bin"
 _MAGIC = b"RMNDNS01"
 _GROWTH_ROWS = 4096
-_RELEASE_EVERY = 16  # searches of 400 candidates: at most some 26 MB of mapped pages count as ours
 _SAMPLE = 64
 
 
@@ -56,7 +55,6 @@ class VectorFile:
         self._file = FileIO(path, "r+b")
         self._rows = os.fstat(self._file.fileno()).st_size // self._row
         self._map: mmap.mmap | None = None
-        self._searches = 0
 
     @classmethod
     def create(cls, folder: Path, dimensions: int) -> VectorFile:
@@ -109,12 +107,12 @@ class VectorFile:
         return flat.reshape(count, self._dimensions)
 
     def release_pages(self) -> None:
-        """After a search: now and then give mapped pages back, which the system's cache still holds.
+        """After a search: give the mapped pages back, which the system's cache still holds.
 
-        They would else count as this process's memory, in the end the whole file.
+        They would else count as this process's memory. The kernel maps 64 KB around each page touched,
+        so one search of 400 rows maps some 25 MB and a few dozen map the whole file.
         """
-        self._searches += 1
-        if self._searches % _RELEASE_EVERY == 0 and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
     def sync(self) -> None:

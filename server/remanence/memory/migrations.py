@@ -98,7 +98,10 @@ def m001_exchanges(connection: sqlite3.Connection) -> None:
     )
     connection.execute("CREATE INDEX sightings_by_row ON sightings (row)")
     connection.execute("CREATE TABLE deletions (revision INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
-    connection.execute("CREATE TABLE tombstones (hash BLOB PRIMARY KEY, created_at INTEGER NOT NULL)")
+    connection.execute(
+        "CREATE TABLE tombstones ("
+        "hash BLOB PRIMARY KEY, is_text INTEGER NOT NULL, created_at INTEGER NOT NULL)"
+    )
 
 
 def m002_jobs_and_sources(connection: sqlite3.Connection) -> None:

@@ -180,10 +180,11 @@ class Store:
     def _forget(self, connection: sqlite3.Connection, version: sqlite3.Row) -> None:
         row = int(version["row"])
         sighted = connection.execute("SELECT id FROM sightings WHERE row = ?", [row]).fetchall()
-        marks = [version["id"].encode(), *(other["id"].encode() for other in sighted)]
+        turns = [version["id"].encode(), *(other["id"].encode() for other in sighted)]
+        marks = [(turn, False) for turn in turns] + [(bytes(version["content_hash"]), True)]
         connection.executemany(
-            "INSERT OR IGNORE INTO tombstones VALUES (?, ?)",
-            [(self._salted(mark), now_ms()) for mark in (*marks, bytes(version["content_hash"]))],
+            "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)",
+            [(self._salted(mark), is_text, now_ms()) for mark, is_text in marks],
         )
         connection.execute("DELETE FROM exchanges WHERE row = ?", [row])
         connection.execute("INSERT INTO deletions VALUES (?, ?)", [Database.next_revision(connection), row])
@@ -272,8 +273,10 @@ class Store:
         )
         return int(found.fetchone()[0])
 
-    def tombstones(self) -> int:
-        return int(self.database.reader().execute("SELECT count(*) FROM tombstones").fetchone()[0])
+    def count_forgotten(self) -> int:
+        """How many exchanges were ever forgotten here."""
+        found = self.database.reader().execute("SELECT count(*) FROM tombstones WHERE is_text")
+        return int(found.fetchone()[0])
 
     def revision(self) -> int:
         """The number of the newest change; each index says up to which one it is complete."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from typing import Any, cast
 
 import numpy as np
@@ -97,7 +96,7 @@ class Embedder:
 
     def release(self) -> None:
         """Give back the working memory that large batches left with onnxruntime."""
-        options: Any = onnxruntime.RunOptions()  # onnxruntime ships no types for it
+        options: Any = onnxruntime.RunOptions()  # pyright: ignore[reportUnknownVariableType]
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         one = np.ones((1, 1), dtype=np.int64)
         self._session.run(None, dict.fromkeys(self._inputs, one), options)
