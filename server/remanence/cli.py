@@ -15,7 +15,6 @@ import msgspec
 from remanence import __version__, terminal
 from remanence.engine import messages as m
 from remanence.engine.client import EngineClient, EngineError, connect, parse_request
-from remanence.engine.starting import drain
 from remanence.paths import Home
 
 T = TypeVar("T", bound=m.Response)
@@ -66,6 +65,8 @@ def engine(home: Home) -> None:
 @click.pass_obj
 def stop(home: Home) -> None:
     """End the engine once it has finished what it does."""
+    from remanence.engine.starting import drain
+
     click.echo("The engine has ended." if asyncio.run(drain(home)) else "No engine runs.")
 
 

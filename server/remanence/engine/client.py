@@ -9,19 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-import httpcore
-import msgspec
-
 from remanence.engine import messages as m
-from remanence.engine.address import Address, post
 from remanence.engine.parsing import parse_request
-from remanence.engine.starting import ensure_engine
-from remanence.engine.verbs import VERBS, EngineError, Handler
+from remanence.engine.verbs import EngineError, Handler
 from remanence.paths import Home
 
 __all__ = ["EngineClient", "EngineError", "connect", "parse_request"]
-
-_GONE = (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.ConnectTimeout)
 
 
 class EngineClient(ABC):
@@ -81,50 +74,6 @@ class EngineClient(ABC):
         return cast(m.StatusResponse, await self.call("status", m.Empty()))
 
 
-class SocketClient(EngineClient):
-    """The engine of a data directory over its socket: started on demand, started again once if it died."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._address: Address | None = None
-        self._pool: httpcore.AsyncConnectionPool | None = None
-        self._connecting = asyncio.Lock()
-
-    async def call(self, verb: str, request: m.Request) -> m.Response:
-        """See EngineClient."""
-        body = m.to_json(request)
-        pool, address = await self.connected()
-        try:
-            answer = await post(pool, address, verb, body)
-        except _GONE:
-            pool, address = await self.connected(address)
-            try:
-                answer = await post(pool, address, verb, body)
-            except _GONE as error:
-                raise EngineError("unavailable", "The engine died twice on this request.") from error
-        except httpcore.TimeoutException as error:
-            raise EngineError("unavailable", "The engine did not answer in time.") from error
-        if answer.status != 200:
-            problem = msgspec.json.decode(answer.content, type=m.ErrorResponse)
-            raise EngineError(problem.code, problem.message, problem.field)
-        return msgspec.json.decode(answer.content, type=VERBS[verb].response)
-
-    async def connected(self, dead: Address | None = None) -> tuple[httpcore.AsyncConnectionPool, Address]:
-        """A pool to a living engine, started if need be; `dead` is the one that just failed the caller."""
-        async with self._connecting:
-            if self._pool is None or self._address is None or self._address == dead:
-                await self.close()
-                self._address = await ensure_engine(self._home, dead)
-                self._pool = self._address.pool()
-            return self._pool, self._address
-
-    async def close(self) -> None:
-        """See EngineClient."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
-
-
 class LocalClient(EngineClient):
     """An engine inside this process (`--standalone`): the same service without the socket."""
 
@@ -152,6 +101,8 @@ class LocalClient(EngineClient):
 async def connect(home: Home, *, standalone: bool = False) -> EngineClient:
     """Reach the engine of this data directory, starting it if none runs. Raises EngineError in words."""
     if not standalone:
+        from remanence.engine.socket_client import SocketClient  # its HTTP is no part of a door's start
+
         client = SocketClient(home)
         await client.connected()
         return client
