@@ -79,7 +79,7 @@ def test_a_door_that_hangs_up_leaves_a_working_engine(running: Home) -> None:
 
 def test_without_unix_sockets_the_engine_asks_for_its_token(home: Home) -> None:
     windows = (
-        "import psutil, socket; del socket.AF_UNIX\n"
+        "from remanence.engine import address; address.HAS_UNIX_SOCKETS = False\n"
         "from pathlib import Path; from remanence.paths import Home\n"
         "from remanence.engine.lifecycle import run_engine\n"
         f"run_engine(Home(Path({str(home.root)!r})))"

@@ -11,6 +11,7 @@ import msgspec
 
 from remanence.paths import Home
 
+HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
 _TIMEOUT = {"connect": 5.0, "write": 60.0, "read": 300.0, "pool": 60.0}
 
 
@@ -67,7 +68,7 @@ def write_address(home: Home, address: Address) -> None:
 
 def bind(home: Home, version: str, token: str) -> tuple[socket.socket, Address]:
     """Open the socket doors connect to. Only whoever holds the engine lock may call this."""
-    if hasattr(socket, "AF_UNIX") and os.name != "nt":
+    if HAS_UNIX_SOCKETS:
         path = home.socket
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if path.parent != home.root and path.parent.stat().st_uid != os.getuid():
