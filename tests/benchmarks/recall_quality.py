@@ -6,7 +6,8 @@ DIR holds NAME/exchanges.jsonl.gz and NAME/queries.jsonl.gz. Every system gets t
 400 a set, drawn with a fixed seed. The real indexes and the real `recall` run; vectors are cached under
 .cache/ by model and text. "prototype" is max-normalised BM25 plus min-max-normalised cosine, 1:1, over the
 same candidates, without a gate; the other three go through recall's gate, which costs "words" and "meaning"
-up to .03, so they are not those sides at their best. Abstention: how often recall returns anything for the queries of a set on its own store
+up to .03, so they are not those sides at their best. Abstention:
+how often recall returns anything for the queries of a set on its own store
 and on the store of each other set.
 """
 
