@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -47,8 +48,13 @@ def main(ctx: click.Context, home: Path | None) -> None:
 @click.pass_obj
 def lsp(home: Home, standalone: bool) -> None:
     """Run the language server on stdin and stdout (for editors)."""
+    usual = gc.get_threshold()
+    gc.set_threshold(
+        5000, 10, 1000
+    )  # the protocol's types are many and stay: looking for garbage finds little
     from remanence.lsp.server import run
 
+    gc.set_threshold(*usual)
     sys.exit(run(home, standalone=standalone))
 
 
