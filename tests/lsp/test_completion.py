@@ -79,6 +79,18 @@ async def test_the_prompt_with_memory_becomes_comment_lines_above_the_marked_pro
     assert any("cap it at a minute" in line for line in lines)
 
 
+async def test_code_of_an_earlier_answer_goes_below_the_marked_prompt(window: Window) -> None:
+    text = "    #? why does parse_invoice_total raise"
+    item = named(await offered(window, "file:///p/code.py", text, "python"), "def parse_invoice_total(text):")
+    below = "    def parse_invoice_total(text):\n        return Decimal(text.replace(',', ''))"
+    assert applied(text, item) == f"{text}\n{below}"
+
+
+async def test_code_in_another_language_is_not_offered(window: Window) -> None:
+    items = await offered(window, "file:///p/code.ts", "//? why does parse_invoice_total raise", "typescript")
+    assert not [item for item in items if item.label.startswith("def ")]
+
+
 async def test_a_chat_prompt_is_replaced_by_the_prompt_with_memory(window: Window) -> None:
     text = "## Me\n\nretry the websocket\nconnection with backoff"
     item = named(await offered(window, "file:///chat", text, "codecompanion"), "Prompt with memory")
