@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,7 +95,36 @@ async def test_aider_sessions_of_one_file_are_conversations_of_their_own(window:
         return memories if len(memories) == 2 else []
 
     memories = await until(both)
-    assert len({memory["conversationId"] for memory in memories}) == 2
+    assert {memory["conversationId"] for memory in memories} == {"2026-01-02 10:00:00", "2026-01-03 10:00:00"}
+
+
+async def test_importing_a_history_that_was_open_remembers_nothing_twice(
+    window: Window, tmp_path: Path
+) -> None:
+    history = tmp_path / ".aider.chat.history.md"
+    turn = "#### which echidna?\n\nThe {which} of them all, as far as anyone can tell today.\n\n> Tokens\n\n"
+    history.write_text(
+        "\n# aider chat started at 2026-01-04 10:00:00\n\n"
+        + turn.format(which="first")
+        + turn.format(which="last")
+    )
+    window.save(window.open(history.as_uri(), history.read_text(), "markdown"))
+
+    async def both() -> list[dict[str, Any]]:
+        memories = await found(window, "echidna")
+        return memories if len(memories) == 2 else []
+
+    captured = await until(both)
+    job = await window.command("import", {"source": "aider", "path": str(history)})
+
+    async def done() -> bool:
+        [state] = (await window.command("jobs", {"jobId": job["jobId"]}))["jobs"]
+        return state["state"] == "done"
+
+    await until(done)
+    assert sorted(memory["id"] for memory in await found(window, "echidna")) == sorted(
+        memory["id"] for memory in captured
+    )
 
 
 async def test_capture_is_switched_off_by_an_option(home: Home) -> None:

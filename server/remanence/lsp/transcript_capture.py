@@ -123,14 +123,16 @@ def may_be_transcript(document: TextDocument) -> bool:
 
 
 def _request(turn: Turn, uri: str, watched: _Watched) -> CaptureRequest:
+    """The turn as the engine takes it. Where nothing but the question names it, its key is left to the
+    engine, which then sees that an import of the same history has the same turns."""
     return CaptureRequest(
         question=turn.question,
         answer=turn.answer,
         tool=turn.tool,
         model=turn.model,
         asked_at=turn.asked_at,
-        conversation_id=f"{uri}#{turn.session}" if turn.session else uri,
-        turn_key=turn.key,
+        conversation_id=turn.session or uri,
+        turn_key=turn.key if turn.occurrence else None,
         uri=uri,
         workspace=watched.workspace,
     )
