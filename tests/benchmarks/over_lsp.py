@@ -231,7 +231,7 @@ async def throughput(exchanges: list[dict]) -> None:  # type: ignore[type-arg]
                 stored_after = time.perf_counter() - begun
             if state.state == "done" and not status.pending_by.embedding:
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         took = time.perf_counter() - begun
         await editor.close()
         await drain(home)

@@ -32,7 +32,7 @@ from remanence.paths import Home
 log = logging.getLogger(__name__)
 
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-_EMBED_BATCH = 64
+_EMBED_BATCH = 256  # sorted by length before they are padded: small batches cost a third
 _KEYWORD_BATCH = 32
 _TEXT_BATCH = 1000
 _VECTOR_BATCH = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 
 import psutil
@@ -34,7 +35,7 @@ def observe(
         pending_by=pending,
         indexes=_indexes(indexing),
         processes=_processes(),
-        versions={"remanence": __version__, **{name: version(name) for name in _LIBRARIES}},
+        versions=_versions(),
         home=str(home.root),
         embedder=embedders.describe(),
         jobs=jobs[:5],
@@ -42,6 +43,11 @@ def observe(
         forgotten=store.count_forgotten(),
         degraded=degraded,
     )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {"remanence": __version__, **{name: version(name) for name in _LIBRARIES}}
 
 
 def _pending(store: Store, indexing: Indexing, embedders: EmbedderSlot) -> m.Pending:

@@ -9,6 +9,7 @@ a slot change its meaning; dead slots go when a snapshot finds more than a tenth
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,28 +43,35 @@ class Cancelled(Exception):
     """Whoever asked no longer waits for the answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _View:
-    """What a search works on: n slots; later appends are not in it. `dead` alone may change under it.
-
-    `ascending`: the rowids rise from slot to slot, so that one can be looked up by bisection.
-    """
+    """What a search works on: n slots; later appends are not in it. `dead` alone may change under it."""
 
     rowids: Rowids
     codes: Codes
     dead: Flags
     vectors: Halves
-    ascending: bool
+
+    @functools.cached_property
+    def _by_rowid(self) -> tuple[Rowids, Rowids]:
+        """The rowids ascending and the slot of each; of a replaced rowid the last one is live."""
+        order = np.argsort(self.rowids, kind="stable")
+        return self.rowids[order], order
+
+    def find(self, rowids: Rowids) -> tuple[Rowids, Flags]:
+        """The slot of each rowid, and whether it is there at all: both (m,)."""
+        ascending, slots = self._by_rowid
+        if len(slots) == 0:
+            return np.zeros(len(rowids), dtype=np.int64), np.zeros(len(rowids), dtype=np.bool_)
+        at = np.maximum(np.searchsorted(ascending, rowids, side="right") - 1, 0)
+        found = slots[at]
+        return found, (ascending[at] == rowids) & ~self.dead[found]
 
     def slots(self, rowids: Rowids) -> Rowids:
-        """The live slots of these rowids, ascending."""
-        if self.ascending and len(rowids) * 16 < len(self.rowids):
-            wanted = np.unique(rowids)
-            at = np.searchsorted(self.rowids, wanted)
-            inside = at < len(self.rowids)
-            at, wanted = at[inside], wanted[inside]
-            at = at[self.rowids[at] == wanted]
-            return cast(Rowids, at[~self.dead[at]])
+        """The live slots of these rowids."""
+        if len(rowids) * 16 < len(self.rowids):
+            found, there = self.find(np.unique(rowids))
+            return found[there]
         return np.flatnonzero(np.isin(self.rowids, rowids) & ~self.dead)
 
 
@@ -115,12 +123,12 @@ class DenseIndex:
         self._count = len(loaded.rowids)
         self._dead = int(np.count_nonzero(loaded.dead))
         self._highest = int(loaded.rowids.max(initial=-1))
-        self._publish(bool(np.all(np.diff(loaded.rowids) > 0)))
+        self._publish()
 
-    def _publish(self, ascending: bool) -> None:
+    def _publish(self) -> None:
         n = self._count
         self._view = _View(
-            self._all_rowids[:n], self._all_codes[:n], self._all_dead[:n], self._file.mapped(n), ascending
+            self._all_rowids[:n], self._all_codes[:n], self._all_dead[:n], self._file.mapped(n)
         )
 
     def __len__(self) -> int:
@@ -165,11 +173,8 @@ class DenseIndex:
             self._all_codes[start:end] = _sign_codes(unit)
             self._all_dead[start:end] = False
             self._count = end
-            ascending = self._view.ascending and (
-                int(rowids[0]) > self._highest and bool(np.all(np.diff(rowids) > 0))
-            )
             self._highest = max(self._highest, int(rowids.max()))
-            self._publish(ascending)
+            self._publish()
             if replaced is not None:
                 self._blank(replaced)
 
@@ -239,13 +244,9 @@ class DenseIndex:
         """The stored vectors (n, d) of these rowids; zeros for one that is not there."""
         view = self._view
         found = np.zeros((len(rowids), self._dimensions), dtype=np.float32)
-        slots = view.slots(rowids.astype(np.int64))
-        if len(slots):
-            there = view.rowids[slots]
-            order = np.argsort(there)
-            at = np.minimum(np.searchsorted(there, rowids, sorter=order), len(slots) - 1)
-            present = there[order[at]] == rowids
-            found[present] = view.vectors[slots[order[at[present]]]]
+        slots, there = view.find(rowids)
+        if there.any():
+            found[there] = view.vectors[slots[there]]
             self._file.release_pages()
         return found
 
@@ -290,7 +291,7 @@ class DenseIndex:
         self._all_rowids, self._all_codes = view.rowids[order], view.codes[order]
         self._all_dead = np.zeros(len(order), dtype=np.bool_)
         self._file, self._count, self._dead = file, len(order), 0
-        self._publish(True)
+        self._publish()
 
     def verify(self) -> bool:
         """Whether each stored vector still has the signs that its code records. Reads the whole file."""
