@@ -36,6 +36,11 @@ def test_a_whole_session_opens_no_socket_but_the_engines_own(
     seen = tmp_path / "seen"
     monkeypatch.setenv("PYTHONPATH", str(hooks))
     monkeypatch.setenv("SOCKETS_SEEN", str(seen))
+    nobody = tmp_path / "nobody"  # a home of the user's own that stays empty: no cache, no device id
+    nobody.mkdir()
+    monkeypatch.setenv("HOME", str(nobody))
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
     try:
         ask(home, lambda client: client.capture(CaptureRequest(question="Why Quibblequay?", answer="It is.")))
         ask(home, lambda client: wait_for_indexing(client, keywords=True))
@@ -48,6 +53,7 @@ def test_a_whole_session_opens_no_socket_but_the_engines_own(
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     finally:
         stop(home)
+    assert list(nobody.rglob("*")) == []
     lines = seen.read_text().splitlines()
     assert any(line.startswith("socket.bind") for line in lines), "the watch saw nothing at all"
     assert [line for line in lines if str(home.socket) not in line] == []
