@@ -74,7 +74,7 @@ def _config() -> uvicorn.Config:
     return uvicorn.Config(
         app="",
         loop="asyncio",
-        http="h11",
+        http="httptools",
         ws="none",
         lifespan="off",
         log_config=None,

@@ -246,8 +246,7 @@ class DenseIndex:
         found = np.zeros((len(rowids), self._dimensions), dtype=np.float32)
         slots, there = view.find(rowids)
         if there.any():
-            found[there] = view.vectors[slots[there]]
-            self._file.release_pages()
+            found[there] = view.vectors[slots[there]]  # the next search gives the pages back
         return found
 
     def snapshot(self, revision: int) -> None:

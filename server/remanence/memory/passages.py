@@ -34,7 +34,7 @@ def split_code(text: str) -> list[str | CodeBlock]:
     code: list[str] = []
     fence, language = "", ""
     for line in text.split("\n"):
-        mark = _FENCE.fullmatch(line)
+        mark = _FENCE.fullmatch(line) if "```" in line or "~~~" in line else None
         if not fence:
             if mark is None:
                 prose.append(line)
@@ -87,8 +87,12 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
         return _cut(" ".join(answer.split()), limit)
     weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
     longest_first = sorted(map(re.escape, weights), key=len, reverse=True)
-    terms = re.compile("|".join(longest_first)) if weights else None
-    says = [sum(weights[t] for t in set(terms.findall(_folded(p)))) if terms else 0.0 for p in pieces]
+    says = [0.0] * len(pieces)
+    if weights:
+        find_terms = re.compile("|".join(longest_first)).findall
+        for i, piece in enumerate(_folded("\n".join(pieces)).split("\n")):
+            if found := find_terms(piece):
+                says[i] = sum(weights[term] for term in set(found))
     best = max(range(len(pieces)), key=lambda i: (says[i], -i))
     if len(pieces[best]) < _LEAST and best > 0 and says[best] and pieces[best - 1].endswith(":"):
         best -= 1
