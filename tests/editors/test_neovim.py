@@ -129,6 +129,69 @@ def test_the_prompt_with_memory_becomes_comment_lines(session: Session) -> None:
     assert any("thousands separator" in line for line in lines)
 
 
+def menu(session: Session, typed: str) -> list[str]:
+    """The labels in Insert mode's own menu once it opens where `typed` ends, by the version's 'omnifunc'."""
+    session.lua(
+        """if not vim.lsp.completion then
+          vim.bo.omnifunc = "v:lua.require'remanence.complete'.omnifunc"
+        end"""
+    )
+    session.answered("status")
+    session.nvim.input(f"{typed}<C-x><C-o>")
+    session.until(lambda: session.lua("return vim.fn.pumvisible()") == 1, "the menu")
+    return [item["abbr"] for item in session.lua("return vim.fn.complete_info({'items'}).items")]
+
+
+def accept(session: Session, labels: list[str], label: str) -> None:
+    """Select the item in the open menu, whether or not the first one is selected by itself, and accept it."""
+    selected = session.lua("return vim.fn.complete_info({'selected'}).selected")
+    steps = next(at for at, shown in enumerate(labels) if shown.startswith(label)) - selected
+    session.nvim.input("<C-n>" * steps + "<C-y>")
+
+
+def test_the_menu_inserts_a_prompt_with_memory_whole(session: Session) -> None:
+    prompt = "    #? why does parse_invoice_total fail"
+    session.edit(session.write("invoice.py", CODE + prompt + "\n"))
+    labels = menu(session, "GA")
+    accept(session, labels, "Prompt with memory")
+
+    session.until(lambda: len(session.lines()) > 3, "the memories")
+    lines = session.lines()
+    assert lines[-1] == prompt
+    assert all(line.startswith("    #") for line in lines[2:])
+    assert any("thousands separator" in line for line in lines)
+    assert any("Decimal(text.replace(',', ''))" in line for line in lines)
+
+
+def test_the_menu_inserts_an_earlier_question_and_code_too(session: Session) -> None:
+    session.edit(session.write("invoice.py", CODE))
+    labels = menu(session, "Go#? why does parse_invoice_tot")
+    accept(session, labels, "Why does parse_invoice_total")
+
+    session.until(lambda: session.lines()[2] == f"    #? {INVOICE}", "the question")
+    session.nvim.input("<Esc>")
+    labels = menu(session, "A")
+    accept(session, labels, "Decimal(")
+    session.until(lambda: len(session.lines()) == 4, "the code")
+    assert session.lines()[2:] == [f"    #? {INVOICE}", "    Decimal(text.replace(',', ''))"]
+
+
+def test_the_menu_replaces_a_prompt_of_several_lines(session: Session) -> None:
+    session.edit(session.write("invoice.py", CODE + "#? why does parse_invoice_total\n# fail here\n"))
+    accept(session, menu(session, "GA"), "Why does parse_invoice_total")
+
+    session.until(lambda: session.lines()[2:] == [f"#? {INVOICE}"], "the question in place of both lines")
+
+
+def test_typing_on_closes_the_menu_and_inserts_nothing_else(session: Session) -> None:
+    session.edit(session.write("invoice.py", CODE))
+    menu(session, "Go#? why does parse_invoice_total")
+    session.nvim.input(" fail<Esc>")
+
+    session.until(lambda: session.lua("return vim.fn.mode()") == "n", "Normal mode")
+    assert session.lines() == [*CODE.splitlines(), "    #? why does parse_invoice_total fail"]
+
+
 def test_the_quickfix_list_opens_a_memory_read_only(session: Session) -> None:
     session.edit(session.write("invoice.py", CODE))
     lines = listed(session, "decimal InvalidOperation thousands separator")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 
+import attrs
 import pytest
 import pytest_asyncio
 from editor_window import CLIENTS, Window, editor_window, remember
@@ -34,13 +36,25 @@ async def offered(window: Window, uri: str, text: str, language: str) -> list[ty
     return sorted(completions.items, key=lambda item: item.sort_text or "")
 
 
+def inserted(item: types.CompletionItem, line: str) -> str:
+    """What a client makes of an item's text: snippets lose their escapes and are indented like the line."""
+    assert isinstance(item.text_edit, types.TextEdit)
+    text = item.text_edit.new_text
+    if item.insert_text_format is not types.InsertTextFormat.Snippet:
+        return text
+    assert re.search(r"(?<!\\)(?:\\\\)*[$}]", text) is None
+    indent = line[: len(line) - len(line.lstrip())]
+    return re.sub(r"\\([\\$}])", r"\1", text).replace("\n", f"\n{indent}")
+
+
 def applied(text: str, item: types.CompletionItem) -> str:
     """The document after the client accepted the item (ASCII text: each unit is a character)."""
     assert isinstance(item.text_edit, types.TextEdit)
     lines = split_lines(text)
+    main = attrs.evolve(item.text_edit, new_text=inserted(item, lines[item.text_edit.range.start.line]))
     starts = [sum(len(line) for line in lines[:at]) for at in range(len(lines) + 1)]
     for edit in sorted(
-        [item.text_edit, *(item.additional_text_edits or [])],
+        [main, *(item.additional_text_edits or [])],
         key=lambda edit: (edit.range.start.line, edit.range.start.character),
         reverse=True,
     ):
@@ -57,8 +71,17 @@ def named(items: list[types.CompletionItem], label: str) -> types.CompletionItem
 async def test_a_marked_comment_is_continued_by_an_earlier_question(window: Window) -> None:
     text = "x = 1\n    #? How do I retry a web"
     item = named(await offered(window, "file:///p/a.py", text, "python"), "How do I retry")
-    assert item.filter_text == "How do I retry a web"
+    assert item.filter_text == "#? How do I retry a web"
     assert applied(text, item) == f"x = 1\n    #? {QUESTION}"
+
+
+async def test_all_items_start_in_one_column_and_no_client_filters_them_away(window: Window) -> None:
+    text = "x = 1\n    #? why does parse_invoice_total raise"
+    items = await offered(window, "file:///p/one.py", text, "python")
+    starts = [item.text_edit.range.start for item in items if isinstance(item.text_edit, types.TextEdit)]
+    assert {"Prompt with memory", "def parse_invoice_total(text):"} < {item.label for item in items}
+    assert starts == [types.Position(1, 4)] * len(items)
+    assert {item.filter_text for item in items} == {"#? why does parse_invoice_total raise"}
 
 
 async def test_a_prompt_over_several_comment_lines_is_replaced_as_a_whole(window: Window) -> None:

@@ -10,6 +10,12 @@ return {
   root_markers = { ".git" },
   workspace_required = false,
   init_options = vim.empty_dict(),
+  -- 0.11's menu shows what the server offers without this too, but does not then put it into the buffer.
+  on_attach = function(client, bufnr)
+    if vim.lsp.completion then
+      vim.lsp.completion.enable(true, client.id, bufnr)
+    end
+  end,
   -- 0.11 and later start nothing where this does not call `on_dir`: views of other plugins, health://, …
   root_dir = function(bufnr, on_dir)
     local name = vim.api.nvim_buf_get_name(bufnr)

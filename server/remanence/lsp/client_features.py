@@ -16,13 +16,16 @@ _LAZY_UNLESS_SAID = ("detail", "documentation")
 @dataclass(frozen=True, slots=True)
 class ClientFeatures:
     """`documentation` is None where the client takes plain strings only. `lazy_documentation`: it may be
-    left to `completionItem/resolve`."""
+    left to `completionItem/resolve`. `lines_need_snippets`: text of several lines is completed whole only as
+    a snippet, which the client indents; Neovim's own completion takes the first word of any other text.
+    Clients that know insert text modes are spared that."""
 
     hover: Rendering
     documentation: Rendering | None
     lazy_documentation: bool = True
     label_details: bool = False
     insert_as_is: bool = False
+    lines_need_snippets: bool = False
     pull_configuration: bool = False
     register_configuration: bool = False
     progress: bool = False
@@ -37,12 +40,14 @@ def client_features(capabilities: types.ClientCapabilities) -> ClientFeatures:
     formats = (item.documentation_format if item else None) or []
     resolvable = item.resolve_support.properties if item and item.resolve_support else _LAZY_UNLESS_SAID
     modes = item.insert_text_mode_support.value_set if item and item.insert_text_mode_support else ()
+    as_is = types.InsertTextMode.AsIs in modes
     return ClientFeatures(
         hover=Rendering(_preferred(hover), links),
         documentation=Rendering(_preferred(formats), links) if formats else None,
         lazy_documentation="documentation" in resolvable,
         label_details=bool(item and item.label_details_support),
-        insert_as_is=types.InsertTextMode.AsIs in modes,
+        insert_as_is=as_is,
+        lines_need_snippets=bool(item and item.snippet_support) and not as_is,
         pull_configuration=bool(get_capability(capabilities, "workspace.configuration", False)),
         register_configuration=bool(
             get_capability(capabilities, "workspace.did_change_configuration.dynamic_registration", False)

@@ -63,7 +63,7 @@ async def complete(
     except EngineError as error:
         log.warning("Completion without memories: %s", error.code)
         return types.CompletionList(is_incomplete=True, items=[])
-    edits = Edits(lines, passage, encoding, ls.features.insert_as_is)
+    edits = Edits(lines, passage, encoding)
     return types.CompletionList(is_incomplete=True, items=_items(ls, edits, language, completed, enriched))
 
 

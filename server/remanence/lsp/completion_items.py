@@ -7,11 +7,13 @@
   for assistants that read the code before the cursor, and the mark stays on the prompt's own line.
 
 LSP lets a completion replace part of one line only; what the prompt has on earlier lines is removed by
-`additionalTextEdits`. `filterText` is what the user typed, so that no client filters the items away.
+`additionalTextEdits`. All items replace from the same column and `filterText` is what was typed from
+there: a menu has one start, and no client filters the items away.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +32,26 @@ _LABEL_LENGTH = 90
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """Where a completion goes: the document's lines, the prompt in them, the client's encoding."""
+    """Where completions go: the document's lines, the prompt in them, the client's encoding."""
 
     lines: Sequence[str]
     passage: Passage
     encoding: Encoding
-    insert_as_is: bool
+
+    @property
+    def line(self) -> str:
+        """The cursor's line."""
+        return without_end(self.lines[self.passage.line]) if self.passage.line < len(self.lines) else ""
+
+    @property
+    def spans(self) -> bool:
+        """Whether the prompt began on an earlier line."""
+        return self.passage.first_line < self.passage.line
+
+    @property
+    def start(self) -> int:
+        """The column in the cursor's line from which every item replaces: that of the comment's mark."""
+        return min(self.passage.opened if self.spans else self.passage.outer, self.passage.column)
 
 
 def question_item(
@@ -45,9 +61,9 @@ def question_item(
     passage = edits.passage
     lines = memory.question.strip().split("\n")
     joint = f"\n{passage.leader}" if passage.place is Place.COMMENT else "\n"
-    item = _item(
-        edits, rank, one_line(memory.question, _LABEL_LENGTH), joint.join(lines), passage.first_column
-    )
+    mark = "" if edits.spans else edits.line[edits.start : passage.first_column]
+    item = _item(edits, rank, one_line(memory.question, _LABEL_LENGTH), mark + joint.join(lines), features)
+    item.additional_text_edits = _removed(edits, passage.first_column)
     item.kind = types.CompletionItemKind.Text
     facts = " · ".join(provenance(memory, now_ms))
     _describe(item, facts, features)
@@ -61,7 +77,7 @@ def code_item(block: CodeBlock, edits: Edits, rank: int, features: ClientFeature
     """A code block of an earlier answer."""
     passage = edits.passage
     code = textwrap.dedent(block.code).strip("\n")
-    line = without_end(edits.lines[passage.line]) if passage.line < len(edits.lines) else ""
+    line = edits.line
     if passage.place is Place.COMMENT:
         indent = line[: len(line) - len(line.lstrip())]
         below = textwrap.indent(code, indent)
@@ -69,21 +85,10 @@ def code_item(block: CodeBlock, edits: Edits, rank: int, features: ClientFeature
         fence = fence_for(code)
         below = f"\n{fence}{block.language}\n{code}\n{fence}\n"
     first = next((part.strip() for part in code.split("\n") if part.strip()), block.language)
-    start = min(passage.opened, passage.column)
-    item = types.CompletionItem(
-        label=one_line(first, _LABEL_LENGTH),
-        kind=types.CompletionItemKind.Snippet,
-        filter_text=line[start : passage.column],
-        sort_text=f"{rank:04}",
-        text_edit=types.TextEdit(
-            range=client_range(edits.lines, (passage.line, start), (passage.line, len(line)), edits.encoding),
-            new_text=f"{line[start:]}\n{below}",
-        ),
-        insert_text_format=types.InsertTextFormat.PlainText,
-        data={"memory": block.memory_id},
-    )
-    if edits.insert_as_is:
-        item.insert_text_mode = types.InsertTextMode.AsIs
+    text = f"{line[edits.start :]}\n{below}"
+    item = _item(edits, rank, one_line(first, _LABEL_LENGTH), text, features, end=len(line))
+    item.kind = types.CompletionItemKind.Snippet
+    item.data = {"memory": block.memory_id}
     _describe(item, one_line(block.question, _LABEL_LENGTH), features)
     return item
 
@@ -93,11 +98,9 @@ def enriched_item(
 ) -> types.CompletionItem:
     """The prompt with the memories that help to answer it."""
     passage = edits.passage
-    if passage.place is Place.COMMENT:
-        text = _as_comment(enriched.prompt, passage)
-        item = _item(edits, rank, "Prompt with memory", text, passage.outer)
-    else:
-        item = _item(edits, rank, "Prompt with memory", enriched.prompt, passage.first_column)
+    text = _as_comment(enriched.prompt, passage) if passage.place is Place.COMMENT else enriched.prompt
+    item = _item(edits, rank, "Prompt with memory", text, features)
+    item.additional_text_edits = _removed(edits, passage.outer)
     item.kind = types.CompletionItemKind.Reference
     count = len(enriched.memories)
     memories = "1 memory" if count == 1 else f"{count} memories"
@@ -105,28 +108,43 @@ def enriched_item(
     return item
 
 
-def _item(edits: Edits, rank: int, label: str, text: str, first_column: int) -> types.CompletionItem:
-    """An item that replaces the prompt from `first_column` of its first line up to the cursor."""
-    passage, lines, encoding = edits.passage, edits.lines, edits.encoding
-    spans = passage.first_line < passage.line
-    start = passage.opened if spans else min(first_column, passage.column)
-    line = without_end(lines[passage.line]) if passage.line < len(lines) else ""
+def _item(
+    edits: Edits, rank: int, label: str, text: str, features: ClientFeatures, *, end: int | None = None
+) -> types.CompletionItem:
+    """An item that replaces the cursor's line from the common start to `end`, without it to the cursor."""
+    line, start, column = edits.passage.line, edits.start, edits.passage.column
+    end = column if end is None else end
+    as_snippet = features.lines_need_snippets
     item = types.CompletionItem(
         label=label,
-        filter_text=line[start : passage.column],
+        filter_text=edits.line[start:column],
         sort_text=f"{rank:04}",
         text_edit=types.TextEdit(
-            range=client_range(lines, (passage.line, start), (passage.line, passage.column), encoding),
-            new_text=text,
+            range=client_range(edits.lines, (line, start), (line, end), edits.encoding),
+            new_text=_as_snippet(text, edits) if as_snippet else text,
         ),
-        insert_text_format=types.InsertTextFormat.PlainText,
+        insert_text_format=types.InsertTextFormat.Snippet if as_snippet else types.InsertTextFormat.PlainText,
     )
-    if spans:
-        before = client_range(lines, (passage.first_line, first_column), (passage.line, start), encoding)
-        item.additional_text_edits = [types.TextEdit(range=before, new_text="")]
-    if edits.insert_as_is:
+    if features.insert_as_is:
         item.insert_text_mode = types.InsertTextMode.AsIs
     return item
+
+
+def _removed(edits: Edits, first_column: int) -> list[types.TextEdit] | None:
+    """The edit that takes away what the prompt has on earlier lines, from `first_column` of its first."""
+    if not edits.spans:
+        return None
+    first, last = (edits.passage.first_line, first_column), (edits.passage.line, edits.start)
+    return [types.TextEdit(range=client_range(edits.lines, first, last, edits.encoding), new_text="")]
+
+
+def _as_snippet(text: str, edits: Edits) -> str:
+    """The text as a snippet of nothing but itself; the client indents its further lines like the line
+    that it goes into, so these lose that indentation."""
+    opening = edits.lines[edits.passage.first_line]
+    indent = opening[: len(opening) - len(opening.lstrip())]
+    first, *further = text.split("\n")
+    return re.sub(r"[\\$}]", r"\\\g<0>", "\n".join([first, *(line.removeprefix(indent) for line in further)]))
 
 
 def _as_comment(prompt: str, passage: Passage) -> str:
