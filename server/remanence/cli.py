@@ -192,6 +192,9 @@ def sync(home: Home, as_json: bool, sources: tuple[str, ...], yes: bool) -> None
         question = f"{source.title}: {source.found} conversation files found. Import them, now and later?"
         if yes or click.confirm(question, err=True):
             chosen.append(source.name)
+    if not chosen and not any(source.enabled for source in known.sources) and not as_json:
+        click.echo("No source is turned on. `remanence import PATH` reads a file or folder once.")
+        return
     _follow(home, lambda client: client.sync(m.SyncRequest(sources=chosen)), as_json)
 
 

@@ -21,7 +21,7 @@ _BLOCK = re.compile(
 )
 _TAG_IN_TEXT = re.compile(r"remanence-memory", re.I)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
-_LEAST_TOKENS = 24  # a memory cut shorter than this says nothing
+_LEAST_TOKENS = 64  # a memory cut shorter than this says nothing
 _ANSWER_SHARE = 0.5  # no memory takes more than this share of the budget while others wait
 
 
@@ -62,9 +62,9 @@ def enrich(prompt: str, rows: Sequence[Row], token_budget: int) -> Enriched:
     chosen: list[tuple[str, Packed]] = []
     for position, row in enumerate(rows):
         waiting = len(rows) - position - 1
-        allowed = room if not waiting else max(int(room * _ANSWER_SHARE), _LEAST_TOKENS)
-        if room < _LEAST_TOKENS:
+        if chosen and room < _LEAST_TOKENS:
             break
+        allowed = max(int(room * _ANSWER_SHARE), _LEAST_TOKENS) if waiting else room
         text = _memory(row, min(allowed, room))
         cost = count_tokens(text) + 1
         if cost > room:
@@ -86,7 +86,7 @@ def strip_memory(text: str) -> str:
 def _memory(row: Row, token_budget: int) -> str:
     header = " · ".join(part for part in (_day(row), row.tool, row.model) if part)
     state = " (superseded by a newer answer)" if row.superseded_by else ""
-    question = _cut(_harmless(row.question), max(token_budget // 3, _LEAST_TOKENS // 2))
+    question = _cut(_harmless(row.question), token_budget // 3)
     opening = f"[{header}]{state}\nQuestion: {question}\nAnswer: "
     return opening + _cut(_harmless(row.answer), token_budget - count_tokens(opening) - 1)
 
@@ -102,7 +102,7 @@ def _harmless(text: str) -> str:
 
 
 def _cut(text: str, tokens: int) -> str:
-    """The beginning of the text within so many tokens, cut after a sentence or a line."""
+    """The beginning of the text within so many tokens, cut after a sentence, a line or a word."""
     if count_tokens(text) <= tokens:
         return text
     cut = text[: max(tokens, 1) * 4]
@@ -111,5 +111,7 @@ def _cut(text: str, tokens: int) -> str:
     ends = [match.start() for match in _SENTENCE_END.finditer(cut)]
     if ends and ends[-1] > len(cut) // 2:
         cut = cut[: ends[-1]]
+    elif (space := cut.rfind(" ")) > len(cut) // 2:
+        cut = cut[:space]
     closing = "\n```" if cut.count("```") % 2 else ""
     return f"{cut.rstrip()} …{closing}"
