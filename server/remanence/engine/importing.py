@@ -110,7 +110,8 @@ class Importer:
                 control.fail_one(f"{path.name}: {error.message}")
             else:
                 candidates.append(cleaned.candidate)
-                control.figures["redactions"] += len(cleaned.redactions)
+                if cleaned.redactions:
+                    control.figures["redactions"] += len(cleaned.redactions)
         for captured in self._store.capture(candidates):
             control.figures[_FIGURES[captured.outcome]] += 1
             if captured.outcome == "ignored" and captured.reason:
