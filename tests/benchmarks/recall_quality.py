@@ -125,6 +125,7 @@ class SetStore:
         exchanges = list(_lines(data / name / "exchanges.jsonl.gz"))
         self.numbers = {exchange["id"]: number for number, exchange in enumerate(exchanges)}
         self.all = [_row(number, exchange) for number, exchange in enumerate(exchanges)]
+        self.next_turns = next_turns(self.all)
         self.lexical = LexicalIndex.open(folder / name / "lexical")
         self.lexical.add([_lexical_row(row) for row in self.all])
         self.lexical.commit(1)
@@ -150,6 +151,9 @@ class SetStore:
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         return [self.all[number] for number in numbers]
+
+    def following(self, numbers: Sequence[int]) -> dict[int, int]:
+        return {number: self.next_turns[number] for number in numbers if number in self.next_turns}
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
         return []
@@ -194,6 +198,18 @@ def _row(number: int, exchange: dict) -> Row:  # type: ignore[type-arg]
         created_at=to_ms(exchange["timestamp"]) or 0,
         conversation_id=exchange["conversation_id"] or "",
     )
+
+
+def next_turns(rows: Sequence[Row]) -> dict[int, int]:
+    """For each row the next one of its conversation, as the store would tell it."""
+    turns: dict[int, int] = {}
+    last: dict[str, int] = {}
+    for row in rows:
+        if row.conversation_id in last:
+            turns[last[row.conversation_id]] = row.row
+        if row.conversation_id:
+            last[row.conversation_id] = row.row
+    return turns
 
 
 def _lexical_row(row: Row) -> LexicalRow:

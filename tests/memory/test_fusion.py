@@ -61,6 +61,12 @@ def test_in_doubt_only_the_explicit_question_is_answered() -> None:
     assert not relevant(doubtful, automatic=True).any()
 
 
+def test_about_one_conversation_little_is_enough_but_not_nothing() -> None:
+    assert relevant(evidence((0.28, 0.0, 0.0)), automatic=False, conversation=True).any()
+    assert not relevant(evidence((0.28, 0.0, 0.0)), automatic=True, conversation=True).any()
+    assert not relevant(evidence((0.1, 0.0, 0.0)), automatic=False, conversation=True).any()
+
+
 def test_an_exact_identifier_is_relevant_however_little_the_model_knows_of_it() -> None:
     assert relevant(evidence((0.25, 0.4, 1.0)), automatic=True).any()
     assert relevant(evidence((np.nan, 0.4, 1.0)), automatic=True, dense=False).any()

@@ -69,6 +69,20 @@ class Memories:
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         return [self.all[number] for number in numbers if number in self.all]
 
+    def following(self, numbers: Sequence[int]) -> dict[int, int]:
+        turns: dict[int, int] = {}
+        for row in (self.all[number] for number in numbers if number in self.all):
+            later = [
+                other.row
+                for other in self.all.values()
+                if row.conversation_id
+                and other.conversation_id == row.conversation_id
+                and other.row > row.row
+            ]
+            if later:
+                turns[row.row] = min(later)
+        return turns
+
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
         assert after_revision == self.lexical.revision
         return self.fresh[:limit]
@@ -266,6 +280,27 @@ def test_different_answers_to_one_question_are_kept_apart(tmp_path: Path) -> Non
         row(2, "clear npm cache", "Delete the folder by hand, then reboot twice"),
     )
     assert len(memories.found("clear npm cache")) == 2
+
+
+def test_a_turn_gains_by_the_better_match_beside_it_in_its_conversation_alone(tmp_path: Path) -> None:
+    memories = Memories(
+        tmp_path,
+        row(1, "We adopted a puppy in Lisbon during the holiday", "How lovely", conversation_id="a"),
+        row(2, "Her name is Biscuit", "A fine name for a puppy", conversation_id="b", asked_at=NOW),
+        row(3, "Her name is Noodle", "A fine name for a puppy", conversation_id="a"),
+        row(4, "Nothing else was planned", "Rest well", conversation_id="a"),
+    )
+    found = memories.recall("name of the puppy adopted in Lisbon on holiday").memories
+    assert [memory.row.row for memory in found] == [1, 3, 2]
+    assert ["beside a better match" in memory.why for memory in found] == [False, True, False]
+
+
+def test_within_a_conversation_a_weak_match_is_answered_too(tmp_path: Path) -> None:
+    memories = Memories(tmp_path, row(1, "nginx timeout behind the proxy", "raise it", conversation_id="c"))
+    text = "what was decided concerning the timeout, bandwidth, quotas, latency budget"
+    assert memories.found(text, mode="lexical") == []
+    assert memories.found(text, mode="lexical", scope=Scope(conversation_id="c")) == [1]
+    assert memories.found(text, mode="lexical", scope=Scope(conversation_id="c"), automatic=True) == []
 
 
 def test_limit_and_least_score_hold(memories: Memories) -> None:

@@ -167,6 +167,22 @@ def test_a_scope_compares_every_field_it_has(store: Store) -> None:
     assert found(tool="nobody") == []
 
 
+def test_the_next_turn_is_the_one_stored_next_in_the_same_conversation(store: Store) -> None:
+    conversations = ("a", "b", "a", "", "a", "")
+    capture(
+        store,
+        *(
+            exchange(f"question {i}", conversation_id=name, turn_key=str(i))
+            for i, name in enumerate(conversations)
+        ),
+    )
+    rows = store.scope(Scope()).tolist()
+    assert store.following([*rows, 10_000]) == {rows[0]: rows[2], rows[2]: rows[4]}
+    assert store.following([]) == {}
+    store.forget([store.rows([rows[2]])[0].id])
+    assert store.following(rows) == {rows[0]: rows[4]}
+
+
 def test_a_failing_batch_leaves_nothing_behind(store: Store) -> None:
     good = exchange()
     bad = exchange(question="q", model=object())

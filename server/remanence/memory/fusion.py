@@ -28,6 +28,7 @@ _LEXICAL_SUM = 1 + _COVERAGE + _COVERAGE_SQUARED
 # Of another set's queries 13 % and 3 % pass, pairs of two programming sets left out: of those most pass.
 _COVERAGE_EVIDENCE = 0.3
 EXPLICIT_GATE = 0.40
+CONVERSATION_GATE = 0.25  # whoever names the conversation knows that it was spoken of there
 AUTOMATIC_GATE = 0.53
 _FLOOR = 0.5  # of the gate: what each single result must have once the best one is over it
 _EXPECTED_COSINE = (0.3, 0.3)  # intercept and slope by coverage, for a text that has no vector yet
@@ -42,6 +43,10 @@ class Evidence:
     strengths: Floats
     coverages: Floats
 
+    def of(self, chosen: NDArray[np.int64]) -> Evidence:
+        """Of the candidates at these places, in this order."""
+        return Evidence(self.cosines[chosen], self.strengths[chosen], self.coverages[chosen])
+
 
 def lexical_evidence(bm25: Floats, held: Flags, idf: Floats) -> tuple[Floats, Floats]:
     """BM25 scores (n,) as shares of the highest possible, and the idf-weighted coverage (n,) of the terms.
@@ -51,7 +56,15 @@ def lexical_evidence(bm25: Floats, held: Flags, idf: Floats) -> tuple[Floats, Fl
     total = float(idf.sum())
     if total <= 0:
         return np.zeros_like(bm25), np.zeros_like(bm25)
-    return (bm25 / np.float32(_BM25_CEILING * total)), (held @ idf / np.float32(total)).astype(np.float32)
+    return (bm25 / np.float32(_BM25_CEILING * total)), coverage(held, idf)
+
+
+def coverage(held: Flags, idf: Floats) -> Floats:
+    """The idf-weighted share (n,) of t terms that each candidate holds; `held` (n, t), `idf` (t,)."""
+    total = float(idf.sum())
+    if total <= 0:
+        return np.zeros(len(held), dtype=np.float32)
+    return (held @ idf / np.float32(total)).astype(np.float32)
 
 
 def fused(evidence: Evidence, dense: bool = True, lexical: bool = True) -> Floats:
@@ -73,14 +86,23 @@ def known_cosines(evidence: Evidence) -> Floats:
     return np.where(np.isnan(evidence.cosines), expected, evidence.cosines).astype(np.float32)
 
 
-def relevant(evidence: Evidence, *, automatic: bool, dense: bool = True, lexical: bool = True) -> Flags:
+def relevant(
+    evidence: Evidence,
+    *,
+    automatic: bool,
+    conversation: bool = False,
+    dense: bool = True,
+    lexical: bool = True,
+) -> Flags:
     """Which candidates (n,) are worth returning; none where even the best is below the gate.
 
-    `automatic` is for whoever was not asked in so many words: it stays silent in doubt.
+    `automatic` is for whoever was not asked in so many words: it stays silent in doubt. Who asks about one
+    `conversation` hears what comes nearest, unless nothing in it has to do with the question.
     """
     if len(evidence.coverages) == 0:
         return np.zeros(0, dtype=np.bool_)
-    gate = AUTOMATIC_GATE if automatic else EXPLICIT_GATE
+    explicit = CONVERSATION_GATE if conversation else EXPLICIT_GATE
+    gate = AUTOMATIC_GATE if automatic else explicit
     if not dense:
         # words alone: as the gate is for a text of which only the words are known
         start, slope = _EXPECTED_COSINE

@@ -1,6 +1,6 @@
 """Lexical search: a Tantivy index over what memories say. A cache: the truth is the database.
 
-A memory is one field of all its text (`body`) and its question once more, at .4. Against separate fields
+A memory is one field of all its text (`body`) and its question once more, at .5. Against separate fields
 for question and answer, R@10 was higher on seven of eight evaluation lines (conala .736 against .647,
 locomo .704 against .680) and lower on one (beam_500k_general .702 against .746, 70 queries).
 """
@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 _SCHEMA_VERSION = 1
 _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
-_QUESTION_BOOST = 0.4
+_QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
 _MASKED_TERMS = 24  # powers of two that a float32 score can still add up exactly
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory import fusion
+from remanence.memory.context import leaning, lent_by_neighbours
 from remanence.memory.dense import Cancelled, DenseIndex, never
 from remanence.memory.fresh import fresh_evidence
 from remanence.memory.fusion import Evidence
@@ -25,9 +26,11 @@ Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
+_IN_CONTEXT = 100  # looked at together with their neighbours, or three times what was asked for
 _LOOKED_AT = 40  # rows read from the store for the last steps, or three times what was asked for
 _FRESH = 200
 _OPENING = 2000  # characters of a long prompt in which a time is looked for
+_LENT = 0.02  # what neighbours must have added to be worth saying
 _SIMILAR = 0.45  # the cosine from which "similar meaning" is worth saying
 
 
@@ -122,13 +125,30 @@ def recall(
 
     scores = fusion.fused(candidates.evidence, dense=use_dense, lexical=use_lexical)
     kept = np.flatnonzero(
-        fusion.relevant(candidates.evidence, automatic=query.automatic, dense=use_dense, lexical=use_lexical)
+        fusion.relevant(
+            candidates.evidence,
+            automatic=query.automatic,
+            conversation=query.scope.conversation_id is not None,
+            dense=use_dense,
+            lexical=use_lexical,
+        )
     )
-    kept = kept[np.argsort(-scores[kept], kind="stable")][: max(_LOOKED_AT, 3 * query.limit)]
+    kept = _best(kept, scores, max(_IN_CONTEXT, 3 * query.limit))
+    lent = np.zeros_like(scores)
+    lent[kept] = lent_by_neighbours(
+        candidates.rowids[kept],
+        candidates.evidence.of(kept),
+        candidates.held[kept],
+        words.idf,
+        rows.following(candidates.rowids[kept].tolist()),
+        dense=use_dense,
+        lexical=use_lexical,
+    )
+    kept = _best(kept, scores + lent, max(_LOOKED_AT, 3 * query.limit))
     by_row = {row.row: row for row in rows.rows(candidates.rowids[kept].tolist())}
     _check(cancelled)
     ranked = [
-        Ranked(row, float(scores[i]), i)
+        _ranked(row, i, float(scores[i]), float(lent[i]))
         for i in kept.tolist()
         if (row := by_row.get(int(candidates.rowids[i]))) is not None
     ]
@@ -232,6 +252,16 @@ def _reasons(
         stems = [term for term in words.terms if term in held][:4]
         reasons.append(f"related words: {', '.join(stems)}" if stems else f"related meaning ({cosine:.2f})")
     return reasons
+
+
+def _ranked(row: Row, candidate: int, score: float, lent: float) -> Ranked:
+    taken = lent * leaning(row)
+    why = ("beside a better match",) if taken >= _LENT else ()
+    return Ranked(row, score + taken, candidate, why)
+
+
+def _best(kept: Rowids, scores: Floats, limit: int) -> Rowids:
+    return kept[np.argsort(-scores[kept], kind="stable")][:limit]
 
 
 def _check(cancelled: Callable[[], bool]) -> None:

@@ -64,6 +64,10 @@ class Rows(Protocol):
         """These rows in this order; one that is gone is left out."""
         ...
 
+    def following(self, numbers: Sequence[int]) -> dict[int, int]:
+        """For each of these rows the one stored next in its conversation, where there is one."""
+        ...
+
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
         """The newest rows that changed after this revision, at most `limit`."""
         ...

@@ -230,6 +230,24 @@ class Store:
                 found[record["row"]] = _row(record, tuple(phrases.get(record["row"], ())))
         return [found[number] for number in wanted if number in found]
 
+    def following(self, numbers: Sequence[int]) -> dict[int, int]:
+        """See `rows.Rows`."""
+        wanted = [int(number) for number in numbers]
+        found: dict[int, int] = {}
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            records = self.database.reader().execute(
+                f"""
+                SELECT row, (
+                    SELECT min(later.row) FROM exchanges AS later
+                    WHERE later.conversation_id = this.conversation_id AND later.row > this.row)
+                FROM exchanges AS this WHERE row IN ({",".join("?" * len(batch))}) AND conversation_id <> ''
+                """,
+                batch,
+            )
+            found |= {record[0]: record[1] for record in records if record[1] is not None}
+        return found
+
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
         """See `rows.Rows`."""
         records = self.database.reader().execute(
