@@ -41,13 +41,15 @@ async def test_a_whole_memory_opens_as_a_document_where_the_client_announced_tha
         hover = await window.hover(window.open(URI, "parse_invoice_total"), 0, 3)
         assert hover is not None
         assert isinstance(hover.contents, types.MarkupContent)
-        uri = f"remanence:/memory/{ids[0]}.md"
+        folder = f"remanence:/memory/{ids[0]}"
+        uri = f"{folder}/why-does-parse_invoice_total-raise-decimal-invalidoperation.md"
         assert f"[whole answer]({uri})" in hover.contents.value
-        content = await window.client.workspace_text_document_content_async(
-            types.TextDocumentContentParams(uri)
-        )
-        assert content.text.startswith("# Why does parse_invoice_total raise decimal.InvalidOperation?\n")
-        assert "return Decimal(text.replace(',', ''))" in content.text
+        for address in (uri, f"{folder}.md", folder):
+            content = await window.client.workspace_text_document_content_async(
+                types.TextDocumentContentParams(address)
+            )
+            assert content.text.startswith("# Why does parse_invoice_total raise decimal.InvalidOperation?\n")
+            assert "return Decimal(text.replace(',', ''))" in content.text
 
 
 async def test_hover_is_switched_off_by_an_option(home: Home) -> None:

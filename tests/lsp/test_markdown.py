@@ -19,6 +19,7 @@ from remanence.lsp.markdown import (
     documentation,
     escape,
     hover_text,
+    memory_uri,
 )
 
 NOW = 1_800_000_000_000
@@ -60,7 +61,22 @@ def test_a_hover_in_plain_text_has_no_marks() -> None:
 def test_the_whole_answer_is_linked_only_where_it_can_be_opened() -> None:
     assert "](" not in hover_text([memory()], MARKDOWN, NOW).value
     linked = hover_text([memory(id="a/b")], Rendering(MarkupKind.Markdown, links=True), NOW).value
-    assert "[whole answer](remanence:/memory/a%2Fb.md)" in linked
+    assert "[whole answer](remanence:/memory/a%2Fb/how-do-i-close-the-socket.md)" in linked
+
+
+@pytest.mark.parametrize(
+    ("question", "uri"),
+    [
+        ("", "remanence:/memory/0f.md"),
+        ("?!", "remanence:/memory/0f.md"),
+        ("Is [this](command:evil) \x00\ud800 a/../b?", "remanence:/memory/0f/is-this-command-evil-a-b.md"),
+        ("Größe", "remanence:/memory/0f/gr%C3%B6%C3%9Fe.md"),
+        ("word " * 30, f"remanence:/memory/0f/{'word-' * 11}word.md"),
+        ("w" * 99, f"remanence:/memory/0f/{'w' * 60}.md"),
+    ],
+)
+def test_the_document_of_a_memory_is_named_after_its_question(question: str, uri: str) -> None:
+    assert memory_uri("0f", question) == uri
 
 
 def test_a_long_extract_ends_with_a_sentence() -> None:

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
-import { memoryIdOf } from "./memoryDocuments";
+import { memoryOf } from "./memoryDocuments";
 
-/** Opens the memory whose id it is given. */
+/** Opens the memory whose id it is given, in a document of the name it is given. */
 export const OPEN_MEMORY = "remanence.ui.openMemory";
 
 const LINK = /\]\((remanence:[^()\s]+)\)/g;
@@ -14,8 +14,12 @@ export function withMemoryLinks(hover: vscode.Hover | null | undefined): vscode.
   for (const content of hover?.contents ?? []) {
     if (content instanceof vscode.MarkdownString) {
       content.value = content.value.replace(LINK, (whole, target: string) => {
-        const id = memoryIdOf(vscode.Uri.parse(target));
-        return id === undefined ? whole : `](command:${OPEN_MEMORY}?${encodeURIComponent(JSON.stringify([id]))})`;
+        const memory = memoryOf(vscode.Uri.parse(target));
+        if (memory === undefined) {
+          return whole;
+        }
+        const call = encodeURIComponent(JSON.stringify([memory.id, memory.name]));
+        return `](command:${OPEN_MEMORY}?${call})`;
       });
       content.isTrusted = { enabledCommands: [OPEN_MEMORY] };
     }

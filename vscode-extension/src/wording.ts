@@ -19,6 +19,11 @@ export function oneLine(text: string): string {
   return text.replace(/\s+/g, " ").trim().slice(0, 200);
 }
 
+/** "why-does-it-fail": a name for the document of a question, at most 60 characters; empty where it has no words. */
+export function nameOf(question: string): string {
+  return (question.toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? []).join("-").slice(0, 60).replace(/-+$/, "");
+}
+
 /** "3 stored, 1 failed": the counts of a job that are not zero. */
 export function figuresOf(job: Job): string {
   const parts = Object.entries(job.figures).filter(([, count]) => count > 0);

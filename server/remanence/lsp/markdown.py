@@ -20,6 +20,7 @@ SCHEME = "remanence"
 _STRUCTURE = re.compile(r"[\\`*\[\]()<>|~&]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=\S)")
 _LINE_START = re.compile(r"^(\s*)(#|[-+](?=\s|$)|[-=]{2,}|\d+(?=[.)](?:\s|$)))", re.MULTILINE)
 _CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s")
 _MINUTE = 60_000
 _AGES = (
@@ -33,6 +34,7 @@ _AGES = (
 _QUESTION_LENGTH = 160
 _EXCERPT_LENGTH = 400
 _KEYWORDS_SHOWN = 6
+_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,23 @@ def provenance(memory: Memory, now_ms: int) -> list[str]:
     return [fact for fact in known if fact]
 
 
-def memory_uri(memory_id: str) -> str:
-    """The document of a memory, for clients that read `remanence:` documents from the server."""
-    return f"{SCHEME}:/memory/{quote(memory_id, safe='')}.md"
+def memory_uri(memory_id: str, question: str = "") -> str:
+    """The document of a memory, for clients that read `remanence:` documents from the server.
+
+    The id finds it; the question, where it is known, gives the document a name that can be read.
+    """
+    name = "-".join(_WORD.findall(question.lower()))
+    if len(name) > _NAME_LENGTH:
+        name = name[: _NAME_LENGTH + 1].rpartition("-")[0] or name[:_NAME_LENGTH]
+    folder = f"{SCHEME}:/memory/{quote(memory_id, safe='')}"
+    return f"{folder}/{quote(name, safe='')}.md" if name else f"{folder}.md"
 
 
 def _hover_markdown(memory: Memory, rendering: Rendering, now_ms: int) -> str:
     facts = [escape(fact) for fact in provenance(memory, now_ms)]
     facts += [f"`{word}`" for word in _shown_keywords(memory)]
     if rendering.links:
-        facts.append(f"[whole answer]({memory_uri(memory.id)})")
+        facts.append(f"[whole answer]({memory_uri(memory.id, memory.question)})")
     lines = [f"**{escape(one_line(memory.question, _QUESTION_LENGTH))}**"]
     if extract := _extract(memory):
         lines.append(escape(extract))

@@ -1,4 +1,6 @@
-"""workspace/textDocumentContent: a memory as a read-only Markdown document, `remanence:/memory/<id>.md`.
+"""workspace/textDocumentContent: a memory as a read-only Markdown document.
+
+Its address is `remanence:/memory/<id>/<words of the question>.md`, or `remanence:/memory/<id>.md`.
 
 Only clients that announced the request are told of it (LSP 3.18).
 """
@@ -18,7 +20,7 @@ from remanence.lsp.engine_errors import ENGINE_SECONDS, as_response
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.markdown import SCHEME, document
 
-_ADDRESS = re.compile(rf"{SCHEME}:/{{0,3}}memory/([^/?#]+?)(?:\.md)?$")
+_ADDRESS = re.compile(rf"{SCHEME}:/{{0,3}}memory/([^/?#]+?)(?:/[^/?#]*)?(?:\.md)?$")
 
 
 async def memory_document(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Job } from "../../../vscode-extension/src/messages";
-import { ageOf, figuresOf, oneLine } from "../../../vscode-extension/src/wording";
+import { ageOf, figuresOf, nameOf, oneLine } from "../../../vscode-extension/src/wording";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -14,6 +14,12 @@ test("an age is said in the unit a person would use", () => {
 test("a text of several lines becomes one of at most 200 characters", () => {
   assert.equal(oneLine("  why\n\tdoes it\r\nfail? "), "why does it fail?");
   assert.equal(oneLine("x".repeat(500)).length, 200);
+});
+
+test("a question names a document with its words alone", () => {
+  assert.equal(nameOf("Why does ../load.py\n(Größe) fail?"), "why-does-load-py-größe-fail");
+  assert.equal(nameOf("a ".repeat(99)), `${"a-".repeat(29)}a`);
+  assert.equal(nameOf("?!"), "");
 });
 
 test("counts that are zero are left out", () => {

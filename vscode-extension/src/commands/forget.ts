@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { memoryIdOf, memoryItem, type MemoryItem } from "../memoryDocuments";
+import { memoryOf, memoryItem, type MemoryItem } from "../memoryDocuments";
 import type { Server } from "../server";
 import { askForMemories } from "./recall";
 
@@ -8,7 +8,7 @@ const FORGET = "Forget";
 /** Forgets the memory that is open in the editor, or those chosen among what a query recalls. */
 export async function forget(server: Server): Promise<void> {
   const open = vscode.window.activeTextEditor?.document.uri;
-  const openId = open === undefined ? undefined : memoryIdOf(open);
+  const openId = open === undefined ? undefined : memoryOf(open)?.id;
   const ids = openId === undefined ? await askForIds(server) : [openId];
   if (ids.length === 0) {
     return;

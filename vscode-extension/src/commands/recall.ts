@@ -3,6 +3,7 @@ import { memoryItem, openMemory, type MemoryItem } from "../memoryDocuments";
 import type { Memory } from "../messages";
 import { placeOf, selectedText } from "../place";
 import type { Server } from "../server";
+import { nameOf } from "../wording";
 import { oneLine } from "../wording";
 
 const LIMIT = 20;
@@ -19,7 +20,7 @@ export async function recall(server: Server): Promise<void> {
     matchOnDetail: true,
   });
   if (chosen !== undefined) {
-    await openMemory(chosen.memory.id);
+    await openMemory(chosen.memory.id, nameOf(chosen.memory.question));
   }
 }
 
