@@ -274,7 +274,7 @@ def test_the_doctor_finds_all_well_and_rebuilds_on_request(service: Service) -> 
     asked = service.doctor(m.DoctorRequest(rebuild=True, vacuum=True), never)
     assert any(finding.done and "built again" in finding.done for finding in asked.findings)
     status = indexed(service)
-    while service.indexing.is_rebuilding():
+    while service.indexing.is_building_text():
         time.sleep(0.05)
     status = indexed(service)
     assert {index.items for index in status.indexes} == {3}

@@ -12,6 +12,7 @@ import logging
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +41,7 @@ _SNAPSHOT_AFTER = 5000  # vectors since the last one
 _PURGE_AT_ONCE = 10_000  # exchanges; a larger store waits until nobody needs the processor
 _IDLE_SECONDS = 20.0
 _RETRY_SECONDS = 5.0
+_CLOSE_SECONDS = 20.0
 
 
 class Indexing:
@@ -62,9 +64,13 @@ class Indexing:
         self._idle = False
         self._worked = False
         self._purge_mark = home.indexes / "purge"
+        self._purging = home.indexes / "purging"
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._rebuild = threading.Event()
+        # Held while an index is brought to agree with the database, so that forgetting comes before or after.
+        self._agreeing = threading.Lock()
+        self._text_behind = store.count_changed(self.lexical.revision) > _TEXT_BATCH
         self._thread = threading.Thread(target=self._run, name="indexing", daemon=True)
 
     def start(self) -> None:
@@ -81,30 +87,51 @@ class Indexing:
 
     def is_building(self) -> bool:
         """Whether an index does not hold yet what the database holds for it."""
-        return self._rebuild.is_set() or (self.dense is not None and self._caught_up is None)
+        return self.is_building_text() or (self.dense is not None and self._caught_up is None)
 
-    def is_rebuilding(self) -> bool:
-        return self._rebuild.is_set()
+    def is_building_text(self) -> bool:
+        """Whether the lexical index is made again, or behind by more than what was just captured."""
+        return self._rebuild.is_set() or self._text_behind
+
+    def by_meaning(self) -> tuple[DenseIndex, Embedder] | tuple[None, None]:
+        """The dense index and the embedder of its model; neither while one takes the other's place."""
+        dense, embedder = self.dense, self.embedder
+        if dense is None or embedder is None or dense.model_id != embedder.model_id:
+            return None, None
+        return dense, embedder
 
     def count_to_keyword(self) -> int:
         """Rows that wait for keywords; none when the user turned keywords off."""
         return self.backlog.count_to_keyword() if self._per_exchange else 0
 
+    def expect_forgetting(self) -> None:
+        """Called before rows leave the database: after a crash between, their words still leave the files."""
+        self._purge_mark.touch(mode=0o600)
+
     def forget(self, rows: Sequence[int]) -> None:
         """Take rows out of both indexes now; their words leave the lexical files soon after."""
-        self._purge_mark.touch(mode=0o600)  # a file: a crash must not make us remember
-        self.lexical.remove(rows)
-        self.lexical.commit(self.lexical.revision)
-        if self.dense is not None:
-            self.dense.remove(np.asarray(rows, np.int64))
+        self.expect_forgetting()
+        try:
+            with self._agreeing:
+                self.lexical.remove(rows)
+                self.lexical.commit(self.lexical.revision)
+                if self.dense is not None:
+                    self.dense.remove(np.asarray(rows, np.int64))
+                    self._unsaved += len(rows)  # their codes are still in the snapshot
+        except IndexWriteError as error:  # the database has forgotten them, and the indexes follow it
+            log.warning("the indexes are built again without what was forgotten: %s", error)
+            self._rebuild.set()
         self._wake.set()
 
     def close(self) -> None:
         """Finish the batch under way, save the indexes, end the worker."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=20)
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            if (worker := self._worker) is not None:
+                worker.close()  # else it would be waited for, and it takes seconds to start
+            self._thread.join(timeout=0.1)
         try:
             self._save()
         except (IndexWriteError, StoreError) as error:
@@ -121,6 +148,8 @@ class Indexing:
                 self.busy = self._step()
                 self.trouble = None
             except Exception as error:  # noqa: BLE001  the thread must outlive whatever one batch meets
+                if self._stopping.is_set():
+                    return
                 known = isinstance(error, StoreError | IndexWriteError | IndexReadError | WorkerError)
                 log.warning("indexing pauses: %s", error if known else type(error).__name__)
                 self.trouble, self.busy = str(error) if known else type(error).__name__, False
@@ -135,25 +164,36 @@ class Indexing:
     def _step(self) -> bool:
         """Do the most urgent batch; whether there was one."""
         if self._rebuild.is_set():
-            self._rebuild_text()
-            self._open_dense(fresh=True)
-            self._rebuild.clear()
+            if self._rebuild_text():
+                self._open_dense(fresh=True)
+                self._rebuild.clear()
             return True
-        if self._index_text(self.lexical):
+        self._text_behind = self._index_text(self.lexical)
+        if self._text_behind:
             return True
-        if self._store.count():
-            if self.dense is None:
-                self._open_dense()
-            if self._catch_up() or self._embed():
-                return True
-            self._save()
-            if self._keyword():
-                return True
-        if self._purge_mark.exists() and (self._idle or self._store.count() <= _PURGE_AT_ONCE):
-            self._purge_mark.unlink()
-            self._rebuild_text()
+        if self.dense is None and self._store.count():
+            self._open_dense()
+        if self._catch_up() or self._embed():
+            return True
+        self._save()
+        if self._keyword():
+            return True
+        self._purge()
         self._idle = False
         return False
+
+    def _purge(self) -> None:
+        """Build the lexical index without the words of what was forgotten, once that disturbs nobody.
+
+        The mark of the round under way is a file of its own: forgetting meanwhile makes another round,
+        and a round that a crash or the engine's end cut short is made again.
+        """
+        if not (self._idle or self._store.count() <= _PURGE_AT_ONCE):
+            return
+        if self._purge_mark.exists():
+            self._purge_mark.replace(self._purging)
+        if self._purging.exists() and self._rebuild_text():
+            self._purging.unlink()
 
     def _index_text(self, index: LexicalIndex) -> bool:
         """Bring a lexical index one batch nearer to the database; whether there is more."""
@@ -167,20 +207,23 @@ class Indexing:
         index.commit(newest if whole else changed[-1].revision)
         return not whole
 
-    def _rebuild_text(self) -> None:
-        """Build a new lexical index beside the old one, then put it in its place."""
+    def _rebuild_text(self) -> bool:
+        """Build a new lexical index beside the old one, put it in its place; false where the engine ends."""
         place, beside = self._home.indexes / "lexical", self._home.indexes / "lexical.new"
         shutil.rmtree(beside, ignore_errors=True)
         fresh = LexicalIndex.open(beside)
-        while self._index_text(fresh):
-            if self._stopping.is_set():
-                fresh.close()
-                return
-        fresh.close()
-        self.lexical.close()
-        shutil.rmtree(place, ignore_errors=True)
-        beside.rename(place)
-        self.lexical = LexicalIndex.open(place)
+        try:
+            while self._index_text(fresh):
+                if self._stopping.is_set():
+                    return False
+        finally:
+            fresh.close()
+        with self._agreeing:
+            self.lexical.close()
+            shutil.rmtree(place, ignore_errors=True)
+            beside.rename(place)
+            self.lexical = LexicalIndex.open(place)
+        return True
 
     def _choose(self) -> Embedder | None:
         """The model that serves: the settings' own, or, until all is embedded with it, the one before."""
@@ -193,22 +236,23 @@ class Indexing:
     def _open_dense(self, *, fresh: bool = False) -> None:
         """Open the index of the model that serves now; `fresh` builds it from nothing."""
         embedder = self._choose()
-        if self.dense is not None:
-            self.dense.close()
-            self.dense = None
-        if embedder is None:
-            return
-        name = hashlib.sha256(embedder.model_id.encode()).hexdigest()[:12]
-        folder = self._home.indexes / f"dense-{name}"
-        for other in self._home.indexes.glob("dense-*"):
-            if fresh or other != folder:
-                shutil.rmtree(other, ignore_errors=True)
-        self._caught_up = None
-        dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
-        gone = self.backlog.without_vector(embedder.model_id, dense.revision)
-        dense.remove(np.asarray(gone, np.int64))
-        self._unsaved = len(gone)
-        self.embedder, self.dense = embedder, dense
+        with self._agreeing:
+            if self.dense is not None:
+                self.dense.close()
+                self.dense = None
+            if embedder is None:
+                return
+            name = hashlib.sha256(embedder.model_id.encode()).hexdigest()[:12]
+            folder = self._home.indexes / f"dense-{name}"
+            for other in self._home.indexes.glob("dense-*"):
+                if fresh or other != folder:
+                    shutil.rmtree(other, ignore_errors=True)
+            self._caught_up = None
+            dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
+            gone = self.backlog.without_vector(embedder.model_id, dense.revision)
+            dense.remove(np.asarray(gone, np.int64))
+            self._unsaved = len(gone)
+            self.embedder, self.dense = embedder, dense
 
     def _catch_up(self) -> bool:
         """Add what was embedded since the snapshot; whether that is still under way."""
@@ -217,12 +261,13 @@ class Indexing:
             return False
         reached = dense.revision
         while not self._stopping.is_set():
-            found = self.backlog.vectors(dense.model_id, reached, _VECTOR_BATCH)
-            if not len(found.numbers):
-                break
-            dense.add(found.numbers, found.values)
-            self._unsaved += len(found.numbers)
-            reached = found.revision
+            with self._agreeing:
+                found = self.backlog.vectors(dense.model_id, reached, _VECTOR_BATCH)
+                if not len(found.numbers):
+                    break
+                dense.add(found.numbers, found.values)
+                self._unsaved += len(found.numbers)
+                reached = found.revision
         if self._stopping.is_set():
             return False
         if len(dense) != self.backlog.count_vectors(dense.model_id):
@@ -234,8 +279,7 @@ class Indexing:
 
     def _embed(self) -> bool:
         """Embed the newest batch that waits, and switch to the model of the settings when none does."""
-        wanted = self._embedders.get()
-        if wanted is None or self.dense is None:
+        if self.dense is None or (wanted := self._embedders.get()) is None:
             return False
         serves = self.dense.model_id == wanted.model_id
         waiting = self.backlog.to_embed(wanted.model_id, _EMBED_BATCH)
@@ -244,12 +288,14 @@ class Indexing:
                 self._open_dense()
             return not serves
         vectors = wanted.encode([item.text for item in waiting])
-        kept = self.backlog.put_vectors(wanted.model_id, waiting, vectors)
-        if serves:
-            self.dense.add(np.asarray([waiting[position].row for position in kept], np.int64), vectors[kept])
-            self._unsaved += len(kept)
-            if self._unsaved > _SNAPSHOT_AFTER:
-                self._save()
+        with self._agreeing:
+            kept = self.backlog.put_vectors(wanted.model_id, waiting, vectors)
+            if serves:
+                rows = [waiting[position].row for position in kept]
+                self.dense.add(np.asarray(rows, np.int64), vectors[kept])
+                self._unsaved += len(kept)
+        if self._unsaved > _SNAPSHOT_AFTER:
+            self._save()
         return True
 
     def _keyword(self) -> bool:
@@ -275,6 +321,8 @@ class Indexing:
         try:
             return worker.extract(batch, self._per_exchange)
         except WorkerError as error:
+            if self._stopping.is_set():
+                raise
             log.warning("a batch of keywords failed, each is tried alone: %s", error)
         found: list[list[Keyword]] = []
         failed = 0
@@ -282,6 +330,8 @@ class Indexing:
             try:
                 found += worker.extract([item], self._per_exchange)
             except WorkerError:
+                if self._stopping.is_set():
+                    raise
                 failed += 1
                 found.append([])
                 if failed == len(found) > 1:  # not these exchanges: the worker itself does not work
@@ -292,8 +342,9 @@ class Indexing:
         """Make the dense index durable, as complete up to the vectors of this moment."""
         if self.dense is None or self._caught_up is None or not self._unsaved:
             return
-        self.dense.snapshot(self._store.revision())
-        self._unsaved = 0
+        with self._agreeing:
+            self.dense.snapshot(self._store.revision())
+            self._unsaved = 0
         if self.dense.model_id == self._embedders.model_id():
             self.backlog.drop_other_vectors(self.dense.model_id)
 
@@ -301,7 +352,8 @@ class Indexing:
         """Nothing has waited for a while: give back what the last burst of work took."""
         self._idle = True
         self._end_worker()
-        self.lexical.close()  # its writer alone; the next write opens another
+        with self._agreeing:
+            self.lexical.close()  # its writer alone; the next write opens another
         if self.embedder is not None and self._worked:
             self.embedder.release()
         if self._worked and _LIBC is not None and hasattr(_LIBC, "malloc_trim"):

@@ -68,7 +68,7 @@ def _indexes(indexing: Indexing) -> list[m.IndexState]:
     return [
         m.IndexState(
             name="lexical",
-            state="building" if indexing.is_rebuilding() else "ready",
+            state="building" if indexing.is_building_text() else "ready",
             items=len(indexing.lexical),
             bytes=indexing.lexical.nbytes,
         ),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from remanence.engine import messages as m
-from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
 from remanence.engine.verbs import Cancelled, moment
 from remanence.memory.passages import code_blocks, excerpt
@@ -23,10 +22,9 @@ _LEAST_TYPED = 8  # characters; fewer say too little to search by meaning
 class Searching:
     """Recall over one engine's store and indexes."""
 
-    def __init__(self, store: Store, indexing: Indexing, embedders: EmbedderSlot) -> None:
+    def __init__(self, store: Store, indexing: Indexing) -> None:
         self._store = store
         self._indexing = indexing
-        self._embedders = embedders
 
     def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> list[m.Memory]:
         """Ranked memories, best first; empty where nothing is relevant."""
@@ -95,13 +93,13 @@ class Searching:
         return [each.row for each in self._recall(query, cancelled).memories]
 
     def _recall(self, query: RecallQuery, cancelled: Cancelled) -> Recollection:
-        self._embedders.get()
+        dense, embedder = self._indexing.by_meaning()
         return recall(
             query,
             rows=self._store,
             lexical=self._indexing.lexical,
-            dense=self._indexing.dense,
-            embedder=self._indexing.embedder,
+            dense=dense,
+            embedder=embedder,
             cancelled=cancelled,
         )
 

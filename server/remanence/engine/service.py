@@ -43,7 +43,7 @@ class Service:
         self.records = ProgressRecords(store.database)
         self.embedders = EmbedderSlot(home, settings.embedder.model, settings.embedder.threads)
         self.indexing = Indexing(home, store, self.embedders, settings.keywords.per_exchange)
-        self.searching = Searching(store, self.indexing, self.embedders)
+        self.searching = Searching(store, self.indexing)
         self.importer = Importer(store, self.records, self.indexing.wake)
         self.jobs_queue = Jobs(self.records)
 
@@ -140,11 +140,12 @@ class Service:
             ids += self.store.ids(scope)
         elif request.ids is None:
             raise invalid("ids: give ids or a filter.", "ids")
-        if request.dry_run:
-            return m.ForgetResponse(forgotten=self.store.count_versions(ids))
+        found = self.store.count_versions(ids)
+        if request.dry_run or not found:
+            return m.ForgetResponse(forgotten=found)
+        self.indexing.expect_forgetting()
         rows = self.store.forget(ids)
-        if rows:
-            self.indexing.forget(rows)
+        self.indexing.forget(rows)
         return m.ForgetResponse(forgotten=len(rows))
 
     def import_(self, request: m.ImportRequest, cancelled: Cancelled) -> m.ImportResponse:

@@ -63,8 +63,11 @@ class KeywordWorker:
     def close(self) -> None:
         """End the worker, also in the middle of a batch. The next batch would start another."""
         process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+        if process is None:
+            return
+        if self._one_batch.locked():
+            process.kill()  # it may be loading, and whoever writes to it would be waited for
+        _end(process)
 
     def _ask(self, request: bytes) -> KeywordReply:
         process = self._running()

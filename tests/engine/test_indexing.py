@@ -1,0 +1,161 @@
+"""The indexing thread against what comes between its steps: forgetting, a failing disk, the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from remanence.engine import messages as m
+from remanence.engine.service import Service, open_service
+from remanence.memory.dense_files import Loaded, load_snapshot
+from remanence.paths import Home
+
+WORD = "zorblatt"
+
+
+def never() -> bool:
+    return False
+
+
+def capture(service: Service) -> str:
+    request = m.CaptureRequest(question=f"What is a {WORD}?", answer="A word that nothing else holds.")
+    return service.capture(request, never).id
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came about")
+
+
+def is_embedded(service: Service) -> bool:
+    return service.status(m.Empty(), never).pending_by.embedding == 0 and service.indexing.dense is not None
+
+
+def workers() -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children()
+        if "remanence.models.indexing_worker" in child.cmdline()
+    ]
+
+
+def knows_word(service: Service) -> bool:
+    """Whether the term dictionaries on disk hold it, also those of rows that are marked as deleted."""
+    return bool(service.indexing.lexical._starting_with(WORD[:5]))
+
+
+def test_forgotten_words_leave_the_files_even_if_the_first_attempt_failed(home: Home) -> None:
+    service = open_service(home)
+    memory = capture(service)
+    wait_until(lambda: service.indexing.lexical.revision == service.store.revision())
+    assert knows_word(service)
+    (home.indexes / "lexical.new").touch()  # where the new index should be built is something else
+    service.forget(m.ForgetRequest(ids=[memory]), never)
+    wait_until(lambda: service.indexing.trouble is not None)
+    service.close()
+    (home.indexes / "lexical.new").unlink()
+    again = open_service(home)
+    try:
+        wait_until(lambda: not knows_word(again))
+    finally:
+        again.close()
+
+
+def test_a_crash_while_forgetting_leaves_no_words_behind(home: Home) -> None:
+    service = open_service(home)
+    memory = capture(service)
+    wait_until(lambda: service.indexing.lexical.revision == service.store.revision())
+    service.indexing.forget = _crash  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        service.forget(m.ForgetRequest(ids=[memory]), never)
+    service.close()
+    again = open_service(home)
+    try:
+        wait_until(lambda: not knows_word(again))
+    finally:
+        again.close()
+
+
+def _crash(_rows: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_is_forgotten_while_it_is_embedded_is_in_no_index(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = open_service(home)
+    put = service.indexing.backlog.put_vectors
+    forgetting: list[threading.Thread] = []
+
+    def put_and_forget(model: str, waiting: Any, vectors: Any) -> list[int]:
+        kept = put(model, waiting, vectors)
+        forget = threading.Thread(target=service.forget, args=(m.ForgetRequest(ids=[memory]), never))
+        forget.start()
+        forget.join(timeout=0.5)
+        forgetting.append(forget)
+        return kept
+
+    monkeypatch.setattr(service.indexing.backlog, "put_vectors", put_and_forget)
+    memory = capture(service)
+    try:
+        wait_until(lambda: bool(forgetting) and not forgetting[0].is_alive())
+        wait_until(lambda: not service.indexing.busy)
+        assert service.store.count() == 0
+        assert service.indexing.dense is not None
+        assert len(service.indexing.dense) == 0
+    finally:
+        service.close()
+
+
+def test_the_code_of_a_forgotten_memory_leaves_the_snapshot(home: Home) -> None:
+    service = open_service(home)
+    memory = capture(service)
+    wait_until(lambda: is_embedded(service))
+    assert service.indexing.dense is not None
+    model, (folder,) = service.indexing.dense.model_id, home.indexes.glob("dense-*")
+
+    def codes() -> int:
+        loaded = load_snapshot(folder, model, 384)
+        return int(loaded.codes.any(axis=1).sum()) if isinstance(loaded, Loaded) else -1
+
+    try:
+        wait_until(lambda: codes() == 1)
+        service.forget(m.ForgetRequest(ids=[memory]), never)
+        wait_until(lambda: codes() == 0)
+    finally:
+        service.close()
+
+
+def test_closing_ends_a_keyword_worker_that_is_still_loading(home: Home) -> None:
+    service = open_service(home)
+    capture(service)
+    wait_until(lambda: bool(workers()))
+    service.close()
+    assert workers() == []
+    again = open_service(home)
+    try:
+        wait_until(lambda: again.indexing.count_to_keyword() == 0)
+        assert again.recall(m.RecallRequest(query=WORD), never).memories[0].keywords
+    finally:
+        again.close()
+
+
+def test_forgetting_holds_though_an_index_cannot_be_written(home: Home) -> None:
+    service = open_service(home)
+    memory = capture(service)
+    wait_until(lambda: service.indexing.lexical.revision == service.store.revision())
+    (home.indexes / "lexical" / "segments").rename(home.indexes / "lexical" / "away")
+    try:
+        answer = service.forget(m.ForgetRequest(ids=[memory]), never)
+        assert answer.forgotten == 1
+        wait_until(lambda: not knows_word(service) and not service.indexing.is_building())
+    finally:
+        service.close()
