@@ -1,14 +1,17 @@
-"""pygls' protocol with four of its habits mended (pygls 2.1.1).
+"""pygls' protocol with five of its habits mended (pygls 2.1.1).
 
 - Commands run as cancellable requests and get their argument as plain JSON: pygls drives them through a
   generator whose body runs on after a cancel, and matches arguments against Python signatures.
 - Finished notifications are let go of: pygls keeps a future for each, so a day's typing is never freed.
 - `exit` right behind `shutdown` does not keep that from being answered.
 - A request that cannot be read is answered with an error: pygls only logs it, and the client waits.
+- Lone surrogates, which JSON can say and UTF-8 cannot, are U+FFFD from here on. That is as long in every
+  position encoding, so no position moves.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +26,8 @@ from remanence.lsp.markdown import SCHEME
 
 if TYPE_CHECKING:
     from remanence.lsp.language_server import RemanenceLanguageServer
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Command = Callable[[object], Awaitable[object]]
 """A registered command takes its one argument as plain JSON (None where there is none) and gives such."""
@@ -75,6 +80,12 @@ class RemanenceProtocol(LanguageServerProtocol):
         )
 
     def structure_message(self, data: dict[str, Any]) -> Any:
+        """Called for every object of a message, the innermost first."""
+        for name, value in data.items():
+            if isinstance(value, str):
+                data[name] = _encodable(value)
+            elif isinstance(value, list):
+                data[name] = _encodable_items(cast("list[object]", value))
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
@@ -99,6 +110,21 @@ class RemanenceProtocol(LanguageServerProtocol):
             callback(future)
 
         super()._execute_handler(msg_id, handler, finished, args, kwargs)
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _encodable_items(values: list[object]) -> list[object]:
+    return [
+        _encodable(value)
+        if isinstance(value, str)
+        else _encodable_items(cast("list[object]", value))
+        if isinstance(value, list)
+        else value
+        for value in values
+    ]
 
 
 def _without_root(reason: str) -> str:
