@@ -19,8 +19,8 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 _BM25_CEILING = 2.2  # k1 + 1: what BM25 gives for one term, times its idf, however often it occurs
-_COVERAGE = 0.2
-_COVERAGE_SQUARED = 0.2
+_COVERAGE = 0.1
+_COVERAGE_SQUARED = 0.3
 _LEXICAL_SUM = 1 + _COVERAGE + _COVERAGE_SQUARED
 
 # Evidence is the cosine plus .3 of the coverage. Pooled over the evaluation sets, the best evidence is
