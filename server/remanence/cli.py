@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,8 @@ class Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:
     """A long-term, local, private memory for the coding assistants in your editor."""
+    os.umask(0o077)  # whatever a door, an engine or a worker writes is its user's alone
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads take memory and gain nothing here
     ctx.obj = Home(home.expanduser().absolute()) if home else Home.default()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from remanence.engine import messages as m
+from remanence.engine.client import connect
 from remanence.engine.service import Service, open_service
 from remanence.engine.verbs import EngineError
 from remanence.memory.timestamps import now_ms
@@ -287,3 +288,12 @@ def test_the_doctor_embeds_again_on_request(service: Service) -> None:
     status = indexed(service)
     assert {index.name: index.items for index in status.indexes}["dense"] == 2
     assert recall(service, "socket.io protocol version")
+
+
+async def test_a_standalone_engine_lets_no_other_open_its_directory(home: Home) -> None:
+    first = await connect(home, standalone=True)
+    with pytest.raises(EngineError, match="Another engine"):
+        await connect(home, standalone=True)
+    await first.close()
+    second = await connect(home, standalone=True)
+    await second.close()

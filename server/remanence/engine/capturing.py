@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from remanence.engine.verbs import invalid
 from remanence.memory.exchange import Exchange
@@ -13,6 +14,10 @@ from remanence.memory.redaction import REDACTOR_VERSION, redact
 from remanence.memory.store import Candidate, Captured, Store
 
 LONGEST_TEXT = 4 * 2**20  # characters of a question or an answer
+_TEXTS = (
+    *("question", "answer", "tool", "conversation_id", "conversation_title", "turn_key", "external_id"),
+    *("model", "workspace", "uri", "language_id", "origin"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,8 @@ class Cleaned:
 
 def clean(raw: Exchange, identity_key: bytes) -> Cleaned:
     """Strip our own memory block, redact, name. Raises EngineError naming the field that is unfit."""
-    raw = replace(
-        raw, question=_text(strip_memory(raw.question), "question"), answer=_text(raw.answer, "answer")
-    )
+    raw = _storable(raw)
+    raw = replace(raw, question=strip_memory(raw.question))
     if not raw.question.strip():
         raise invalid("question: it is empty.", "question")
     question, answer = redact(raw.question), redact(raw.answer)
@@ -50,14 +54,25 @@ def store_all(store: Store, cleaned: Sequence[Cleaned]) -> list[Captured]:
     return store.capture(item.candidate for item in cleaned)
 
 
-def _text(text: str, field: str) -> str:
-    """A text that SQLite and every index can hold: no NUL, no lone surrogate."""
-    if len(text) > LONGEST_TEXT:
-        raise invalid(
-            f"{field}: {len(text) / 2**20:.1f} million characters are too many; "
-            f"the limit is {LONGEST_TEXT // 2**20} million.",
-            field,
-        )
+def _storable(raw: Exchange) -> Exchange:
+    """Every text as SQLite and the indexes can hold it. Raises EngineError naming one that is too long."""
+    texts: dict[str, Any] = {"tags": tuple(storable(tag) for tag in raw.tags)}
+    for name in _TEXTS:
+        text: str | None = getattr(raw, name)
+        if text is None:
+            continue
+        if len(text) > LONGEST_TEXT:
+            raise invalid(
+                f"{name}: {len(text) / 2**20:.1f} million characters are too many; "
+                f"the limit is {LONGEST_TEXT // 2**20} million.",
+                name,
+            )
+        texts[name] = storable(text)
+    return replace(raw, **texts)
+
+
+def storable(text: str) -> str:
+    """Without NULs and lone surrogates (a name on disk that is not UTF-8 has those too)."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -99,14 +99,46 @@ class LocalClient(EngineClient):
 
 
 async def connect(home: Home, *, standalone: bool = False) -> EngineClient:
-    """Reach the engine of this data directory, starting it if none runs. Raises EngineError in words."""
-    if not standalone:
+    """Reach the engine of this data directory, starting it if none runs. Raises EngineError in words.
+
+    A `standalone` one holds the same lock: there is never a second engine beside it.
+    """
+    try:
+        if standalone:
+            return await asyncio.to_thread(_open_alone, home)
         from remanence.engine.socket_client import SocketClient  # its HTTP is no part of a door's start
 
         client = SocketClient(home)
         await client.connected()
         return client
+    except OSError as error:
+        raise EngineError("unavailable", f"The data directory cannot be used: {error}") from error
+
+
+def _open_alone(home: Home) -> LocalClient:
+    import filelock
+
     from remanence.engine.service import open_service  # the heavy half: never loaded by a shared door
 
-    service = await asyncio.to_thread(open_service, home)
-    return LocalClient(service.handlers(), service.close)
+    home.create()
+    lock = filelock.FileLock(home.engine_lock, mode=0o600, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise EngineError(
+            "unavailable",
+            f"Another engine has {home.root} open: end it with `remanence stop`, or do without --standalone.",
+        ) from error
+    try:
+        service = open_service(home)
+    except BaseException:
+        lock.release()
+        raise
+
+    def close() -> None:
+        try:
+            service.close()
+        finally:
+            lock.release()
+
+    return LocalClient(service.handlers(), close)

@@ -6,11 +6,12 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
 
-from remanence.engine.jobs import Control, JobCancelled
+from remanence.engine.jobs import Control
 from remanence.engine.verbs import EngineError
 from remanence.models.embedder import Embedder
 from remanence.models.embedder_folder import (
@@ -23,6 +24,8 @@ from remanence.models.embedder_folder import (
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
 
 
 class _Line(msgspec.Struct):
@@ -110,7 +113,6 @@ class EmbedderSlot:
             self._loaded = None
 
     def _export(self, control: Control) -> None:
-        control.report(0.0, "starting")
         child = subprocess.Popen(
             [sys.executable, "-m", "remanence.models.embedder_export", self.model, str(self.folder)],
             stdin=subprocess.DEVNULL,
@@ -119,18 +121,23 @@ class EmbedderSlot:
             text=True,
         )
         noise: list[str] = []
-        drain = threading.Thread(target=lambda: noise.extend(child.stderr or ()), daemon=True)
-        drain.start()
+        said: list[str] = []
+        drains = [
+            threading.Thread(target=lambda: noise.extend(child.stderr or ()), daemon=True),
+            threading.Thread(target=lambda: said.extend(child.stdout or ()), daemon=True),
+        ]
+        for drain in drains:
+            drain.start()
         try:
-            for line in child.stdout or ():
-                said = msgspec.json.decode(line, type=_Line)
-                control.report(said.progress, said.message)
-        except (JobCancelled, msgspec.DecodeError):
-            child.kill()
-            raise
+            while child.poll() is None:
+                latest = msgspec.json.decode(said[-1], type=_Line) if said else _Line(0.0, "starting")
+                control.report(latest.progress, latest.message)  # also learns here that it was cancelled
+                time.sleep(_POLL_SECONDS)
         finally:
+            child.kill()
             code = child.wait()
-            drain.join(timeout=5)
+            for drain in drains:
+                drain.join(timeout=5)
         if code != 0:
             last = next((line.strip() for line in reversed(noise) if line.strip()), "no reason given")
             raise EngineError("unavailable", f"The embedder {self.model} could not be prepared: {last}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from remanence.engine.capturing import clean
+from remanence.engine.capturing import clean, storable
 from remanence.engine.jobs import Control
 from remanence.engine.messages import SourceState
 from remanence.engine.verbs import EngineError, invalid
@@ -47,13 +47,11 @@ class Importer:
 
     def sync(self, control: Control) -> None:
         """Read what changed in each source that is turned on."""
-        enabled = [record.name for record in self._records.sources().values() if record.enabled]
-        for name in enabled:
-            readings = [
-                reading
-                for reading in self.find(name, None)
-                if self._records.fingerprint(name, str(reading.path)) != fingerprint(reading.path)
-            ]
+        records = self._records.sources()
+        for name in (
+            known.name for known in SOURCES if known.name in records and records[known.name].enabled
+        ):
+            readings = [reading for reading in self.find(name, None) if self._is_new(reading)]
             self._read_all(control, readings)
             self._records.mark_synced(name)
 
@@ -78,36 +76,43 @@ class Importer:
             known = ", ".join(known.name for known in SOURCES)
             raise invalid(f"path: nothing in {place} is of a known format ({known}).", "path")
 
+    def _is_new(self, reading: Reading) -> bool:
+        known = self._records.fingerprint(reading.source.name, storable(str(reading.path)))
+        return known is None or known != fingerprint(reading.path)
+
     def _read_all(self, control: Control, readings: list[Reading]) -> None:
         sizes = [_size(reading.path) for reading in readings]
         total, done = max(sum(sizes), 1), 0
         for reading, size in zip(readings, sizes, strict=True):
-            control.report(done / total, f"{reading.source.title}: {reading.path.name}")
+            control.report(done / total, f"{reading.source.title}: {storable(reading.path.name)}")
             self._read(control, reading, done / total, size / total)
             done += size
 
     def _read(self, control: Control, reading: Reading, start: float, share: float) -> None:
         before = fingerprint(reading.path)
-        read = 0
+        read, failed = 0, False
         for batch in _batches(reading.source.read(reading.path)):
+            failed |= any(isinstance(item, Failure) and item.passing for item in batch)
             self._store_batch(control, batch, reading.path)
             read += len(batch)
             self._wake()
             # Readers are streams without a length: approach the file's share without passing it.
             control.report(start + share * read / (read + 200))
-        self._records.put_fingerprint(reading.source.name, str(reading.path), before)
+        if before and not failed:  # else the next sync tries again
+            self._records.put_fingerprint(reading.source.name, storable(str(reading.path)), before)
 
     def _store_batch(self, control: Control, batch: list[Exchange | Failure], path: Path) -> None:
         candidates: list[Candidate] = []
+        name = storable(path.name)
         for item in batch:
             if isinstance(item, Failure):
-                control.fail_one(f"{path.name}, {item.where}: {item.reason}")
+                control.fail_one(f"{name}, {item.where}: {item.reason}")
                 continue
             control.figures["read"] += 1
             try:
                 cleaned = clean(replace(item, origin=item.origin or str(path)), self._store.identity_key)
             except EngineError as error:
-                control.fail_one(f"{path.name}: {error.message}")
+                control.fail_one(f"{name}: {error.message}")
             else:
                 candidates.append(cleaned.candidate)
                 if cleaned.redactions:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from remanence.engine.messages import Job
 from remanence.engine.verbs import EngineError, invalid
+from remanence.memory.database import StoreError
 from remanence.memory.progress_records import JobRecord, ProgressRecords
 from remanence.memory.timestamps import now_ms
 
@@ -36,7 +37,7 @@ class Control:
         self.cancel_requested = threading.Event()
         self._save = save
         self._stopping = stopping
-        self._reasons: list[str] = list(record.reasons)
+        self.reasons: list[str] = list(record.reasons)
         self._saved_at = 0
 
     def report(self, progress: float | None = None, message: str | None = None) -> None:
@@ -46,7 +47,7 @@ class Control:
             progress=self.record.progress if progress is None else min(max(progress, 0.0), 1.0),
             message=self.record.message if message is None else message,
             figures=dict(self.figures),
-            reasons=tuple(self._reasons),
+            reasons=tuple(self.reasons),
         )
         if self.cancel_requested.is_set() or self._stopping.is_set():
             raise JobCancelled
@@ -57,13 +58,13 @@ class Control:
     def fail_one(self, reason: str) -> None:
         """Count one failure; the first ones are kept in words."""
         self.figures["failed"] += 1
-        if len(self._reasons) < _KEPT_REASONS:
-            self._reasons.append(reason)
+        if len(self.reasons) < _KEPT_REASONS:
+            self.reasons.append(reason)
 
     def note(self, reason: str) -> None:
         """Keep a remark that is no failure."""
-        if len(self._reasons) < _KEPT_REASONS and reason not in self._reasons:
-            self._reasons.append(reason)
+        if len(self.reasons) < _KEPT_REASONS and reason not in self.reasons:
+            self.reasons.append(reason)
 
 
 Work = Callable[[Control], None]
@@ -77,6 +78,7 @@ class Jobs:
         self._records = records
         self._queue: queue.Queue[tuple[Control, Work] | None] = queue.Queue()
         self._live: dict[str, Control] = {}
+        self._unrecorded: dict[str, JobRecord] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
@@ -113,7 +115,7 @@ class Jobs:
     def list(self, job_id: str | None = None) -> list[Job]:
         """The newest jobs, or the one asked for. Raises EngineError where there is none."""
         with self._lock:
-            live = {name: control.record for name, control in self._live.items()}
+            live = self._unrecorded | {name: control.record for name, control in self._live.items()}
         known = [live.get(record.id, record) for record in self._records.jobs()]
         if job_id is None:
             return [as_job(record) for record in known]
@@ -183,10 +185,14 @@ class Jobs:
             error=error,
             progress=1.0 if state == "done" else control.record.progress,
             figures=dict(control.figures),
+            reasons=tuple(control.reasons),
             finished_at=now_ms(),
         )
         try:
             self._records.put_job(control.record)
+        except StoreError as refusal:  # a full disk must not end this thread; the next engine tries again
+            log.error("the end of job %s was not recorded: %s", control.record.id, refusal)
+            self._unrecorded[control.record.id] = control.record
         finally:
             with self._lock:
                 self._live.pop(control.record.id, None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +32,8 @@ from remanence.memory.store import Store
 from remanence.paths import Home
 from remanence.settings import Settings, SettingsError, load_settings
 
+log = logging.getLogger(__name__)
+
 _ENRICH_DEPTH = 20
 
 
@@ -50,9 +54,12 @@ class Service:
     def start(self) -> None:
         """Begin the background work: indexing, jobs that were interrupted, the embedder if it is missing."""
         self.indexing.start()
-        self.jobs_queue.take_up(self._resume)
-        if not self.embedders.is_prepared():
-            self.prepare(m.PrepareRequest(), _never)
+        try:
+            self.jobs_queue.take_up(self._resume)
+            if not self.embedders.is_prepared():
+                self.prepare(m.PrepareRequest(), _never)
+        except StoreError as error:  # a full disk: what is stored can be recalled all the same
+            log.warning("no job was started: %s", error)
 
     def handlers(self) -> dict[str, Handler]:
         """Each verb's method; errors come out as EngineError."""
@@ -157,7 +164,7 @@ class Service:
         for name in request.sources or []:
             self.records.turn_source(named(name).name, True)
         running = self.jobs_queue.find_live("sync")
-        if running is not None:
+        if running is not None and not request.sources:  # one that runs began without those just turned on
             return m.ImportResponse(job_id=running.job_id)
         return self._start_import("sync", request, self.importer.sync)
 
@@ -209,10 +216,13 @@ class Service:
 
     def _resume(self, kind: str, request: str) -> Work | None:
         """The work of a job that an engine's end interrupted: each kind can be done twice without harm."""
-        if kind == "import":
-            return self._import_work(msgspec.json.decode(request, type=m.ImportRequest))
-        if kind == "prepare":
-            return self._prepare_work(msgspec.json.decode(request, type=m.PrepareRequest))
+        try:
+            if kind == "import":
+                return self._import_work(msgspec.json.decode(request, type=m.ImportRequest))
+            if kind == "prepare":
+                return self._prepare_work(msgspec.json.decode(request, type=m.PrepareRequest))
+        except msgspec.DecodeError:  # another version's words
+            return None
         return self.importer.sync if kind == "sync" else None
 
     def _degraded(self) -> str | None:
@@ -241,6 +251,8 @@ def _in_words(method: Callable[[Any, Cancelled], m.Response]) -> Handler:
             return method(request, cancelled)
         except (StoreError, IndexReadError, IndexWriteError) as error:
             raise EngineError("unavailable", str(error)) from error
+        except sqlite3.DatabaseError as error:  # met while reading; what is written comes as StoreError
+            raise EngineError("unavailable", f"The database cannot be read ({error}).") from error
         except SearchCancelled as error:
             raise EngineError("cancelled", "The request was cancelled.") from error
 

@@ -110,11 +110,14 @@ class Database:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def vacuum(self) -> int:
-        """Rewrite the file without free space; the bytes given back."""
+        """Rewrite the file without free space; the bytes given back. Raises StoreError (a full disk)."""
         with self._write_lock:
             before = self.size()
-            self._writer.execute("VACUUM")
-            self.checkpoint()
+            try:
+                self._writer.execute("VACUUM")
+                self.checkpoint()
+            except sqlite3.DatabaseError as error:
+                raise StoreError(_in_words(error, self.path)) from error
             return max(0, before - self.size())
 
     def problems(self) -> list[str]:

@@ -34,7 +34,7 @@ def read(path: Path) -> Iterator[Item]:
             with open_bytes(path) as stream:
                 yield from _conversations(stream, "")
     except UNREADABLE as error:
-        yield Failure("the file", unreadable(error))
+        yield Failure("the file", unreadable(error), passing=True)
     except _DAMAGED_ZIP:
         yield Failure("the file", "The ZIP archive is damaged, encrypted or incomplete.")
 

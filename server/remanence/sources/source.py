@@ -11,10 +11,14 @@ from remanence.memory.exchange import Exchange
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that could not be read. `reason` is a sentence without anything of the conversation."""
+    """A record that could not be read. `reason` is a sentence without anything of the conversation.
+
+    `passing`: reading the very same file again may succeed (it was locked, or half written).
+    """
 
     where: str
     reason: str
+    passing: bool = False
 
 
 Item = Exchange | Failure

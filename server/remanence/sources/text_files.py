@@ -87,7 +87,7 @@ def lines(path: Path) -> Iterator[Line | Failure]:
                 while part and not part.endswith("\n"):
                     part = text.readline(LONGEST)
     except UNREADABLE as error:
-        yield Failure(f"after line {number}" if number else "the file", unreadable(error))
+        yield Failure(f"after line {number}" if number else "the file", unreadable(error), passing=True)
 
 
 def whole(path: Path) -> str | Failure:
@@ -96,7 +96,7 @@ def whole(path: Path) -> str | Failure:
         with open_bytes(path) as stream, open_text(stream) as text:
             content = text.read(LONGEST + 1)
     except UNREADABLE as error:
-        return Failure("the file", unreadable(error))
+        return Failure("the file", unreadable(error), passing=True)
     if len(content) > LONGEST:
         return Failure("the file", f"It is longer than {LONGEST // 2**20} million characters.")
     return content.replace("\x00", "")

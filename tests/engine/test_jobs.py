@@ -1,0 +1,107 @@
+"""Jobs when the database refuses, and jobs that are asked to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from remanence.engine.jobs import Control, Jobs
+from remanence.engine.messages import CancelRequest, Job, PrepareRequest
+from remanence.engine.service import Service
+from remanence.memory.database import Database, StoreError
+from remanence.memory.progress_records import JobRecord, ProgressRecords
+from remanence.memory.store import Store
+from remanence.paths import Home
+from remanence.settings import Settings
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "memory.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def jobs(database: Database) -> Iterator[Jobs]:
+    jobs = Jobs(ProgressRecords(database))
+    yield jobs
+    jobs.close()
+
+
+def ended(jobs: Jobs, job_id: str) -> Job:
+    for _ in range(600):
+        (job,) = jobs.list(job_id)
+        if job.state not in ("queued", "running"):
+            return job
+        time.sleep(0.02)
+    raise AssertionError("the job did not end")
+
+
+def limit_pages(database: Database, pages: str) -> None:
+    """SQLite finds its disk full where the file would have more pages."""
+    with database.transaction() as connection:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_jobs_that_end_on_a_full_disk_are_told_of_and_the_next_ones_run(
+    database: Database, jobs: Jobs
+) -> None:
+    begun, full = threading.Barrier(3), threading.Event()
+
+    def work(control: Control) -> None:
+        begun.wait(10)
+        full.wait(10)
+        for number in range(20):
+            control.fail_one(f"{number} " * 1000)
+        raise StoreError("The disk is full.")
+
+    started = [jobs.start("import", "{}", work) for _ in range(2)]  # as many as there are threads
+    begun.wait(10)
+    limit_pages(database, "1")  # SQLite takes the number of pages there are as the least
+    full.set()
+    assert [ended(jobs, job.job_id).state for job in started] == ["failed", "failed"]
+    assert [ended(jobs, job.job_id).error for job in started] == ["The disk is full."] * 2
+    limit_pages(database, "100000")
+    assert ended(jobs, jobs.start("import", "{}", lambda control: None).job_id).state == "done"
+    assert not jobs.busy()
+
+
+def test_an_interrupted_job_in_another_versions_words_is_failed_and_no_obstacle(home: Home) -> None:
+    store = Store.open(home.database)
+    ProgressRecords(store.database).put_job(
+        JobRecord(id="old", kind="import", state="running", request='{"path": 3}', created_at=1)
+    )
+    service = Service(home, store, Settings())
+    service.start()
+    try:
+        assert ended(service.jobs_queue, "old").state == "failed"
+    finally:
+        service.close()
+
+
+def test_cancelling_the_preparation_ends_its_process_though_it_says_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").create()
+    service = Service(home, Store.open(home.database), Settings())
+
+    def exports() -> list[psutil.Process]:
+        children = psutil.Process().children()
+        return [child for child in children if "remanence.models.embedder_export" in child.cmdline()]
+
+    job_id = service.prepare(PrepareRequest(), never).job_id
+    while not exports():
+        time.sleep(0.01)
+    exports()[0].suspend()
+    service.cancel(CancelRequest(job_id=job_id), never)
+    assert ended(service.jobs_queue, job_id).state == "cancelled"
+    assert exports() == []
+    service.close()
