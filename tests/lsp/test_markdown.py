@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -148,6 +149,40 @@ def test_nothing_remembered_becomes_structure(text: str) -> None:
 def test_escaped_words_read_as_they_were_written(text: str) -> None:
     flat = " ".join(text.split())
     assert rendered(escape(flat)).words.strip() == flat
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Strip it before Decimal(text.replace(',', '')) is called (twice).",
+        "std::vector at 10:30 in dict(a:int), note:this",
+        "x -> y, AT&T, a >= b",
+        "metadata:x",
+    ],
+)
+def test_words_that_mean_nothing_to_markdown_stand_as_they_are(text: str) -> None:
+    assert escape(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("[a](command:evil)", r"\[a\]\(command\:evil)"),
+        ("see command:evil or Command:evil", r"see command\:evil or Command\:evil"),
+        ("https://h mailto:a@b.c", r"https\://h mailto\:a@b.c"),
+        ("<https://h> &amp; &#91;", r"\<https\://h> \&amp; \&#91;"),
+        ("> quoted", r"\> quoted"),
+    ],
+)
+def test_what_could_become_a_link_an_entity_or_a_quotation_is_escaped(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+@given(HOSTILE)
+def test_no_target_follows_a_bracket(text: str) -> None:
+    words = re.sub(r"(?<!`)`[^`]+`(?!`)", "", escape(" ".join(text.split())))
+    assert "](" not in words
+    assert re.search(r"(?i)\b(?:command|https?):\S", words) is None
 
 
 def test_inline_code_stays_code() -> None:

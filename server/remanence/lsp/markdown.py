@@ -17,8 +17,23 @@ from remanence.lsp.fences import fence_for, fenced_lines
 
 SCHEME = "remanence"
 
-_STRUCTURE = re.compile(r"[\\`*\[\]()<>|~&]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=\S)")
-_LINE_START = re.compile(r"^(\s*)(#|[-+](?=\s|$)|[-=]{2,}|\d+(?=[.)](?:\s|$)))", re.MULTILINE)
+_SCHEMES = (
+    "command",
+    "data",
+    "file",
+    "javascript",
+    "mailto",
+    "remanence",
+    "vscode",
+    "vscode-insiders",
+    "xmpp",
+)
+_LINKED = "|".join(f"(?<=\\b{scheme})" for scheme in _SCHEMES)
+_STRUCTURE = re.compile(
+    r"[\\`*\[\]<|~]|(?<=\])\(|!(?=\[)|&(?=#?\w+;)"
+    rf"|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?i:{_LINKED}):(?=\S)"
+)
+_LINE_START = re.compile(r"^(\s*)(#|>|[-+](?=\s|$)|[-=]{2,}|\d+(?=[.)](?:\s|$)))", re.MULTILINE)
 _CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s")
