@@ -1,8 +1,9 @@
 """Chat transcripts in Markdown, read back as exchanges. Pure: text in, exchanges out.
 
-Four shapes are recognised, each by its structure and never by a file's name: CodeCompanion's chat
-buffer, aider's history file, gp.nvim's chat file, and labelled turns (`## User`/`## Assistant`,
-`**You:**`/`**ChatGPT:**` and the like). Anything else is an ordinary document and yields nothing.
+Five shapes are recognised, each by its structure and never by a file's name: CodeCompanion's chat
+buffer, aider's history file, gp.nvim's chat file, what VS Code copies of a Copilot chat, and labelled
+turns (`## User`/`## Assistant`, `**You:**`/`**ChatGPT:**` and the like). Anything else is an ordinary
+document and yields nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import pairwise
 from remanence.lsp.aider_transcript import aider_turns, is_aider_history
 from remanence.lsp.fences import fenced_lines
 from remanence.lsp.turns import Turn, numbered
+from remanence.lsp.vscode_chat_copy import copied_turns
 
 
 class Role(Enum):
@@ -75,8 +77,9 @@ def parse_transcript(text: str) -> list[Turn]:
     if is_aider_history(lines):
         return list(numbered(aider_turns(lines)))
     fenced = fenced_lines(lines)
-    turns = _gp(lines, fenced) if _is_gp(lines) else _labelled(lines, fenced)
-    return list(numbered(turns))
+    if _is_gp(lines):
+        return list(numbered(_gp(lines, fenced)))
+    return list(numbered(copied_turns(lines))) or list(numbered(_labelled(lines, fenced)))
 
 
 def turn_mark(line: str, at: int = 0) -> TurnMark | None:
