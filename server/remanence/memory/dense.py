@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory.dense_files import Loaded, VectorFile, load_snapshot, remove_strays, write_snapshot
-from remanence.memory.index_files import IndexWriteError
+from remanence.memory.index_files import IndexReadError, IndexWriteError
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
@@ -50,7 +50,7 @@ class _View:
     rowids: Rowids
     codes: Codes
     dead: Flags
-    vectors: Halves
+    vectors: VectorFile
 
     @functools.cached_property
     def _by_rowid(self) -> tuple[Rowids, Rowids]:
@@ -127,9 +127,7 @@ class DenseIndex:
 
     def _publish(self) -> None:
         n = self._count
-        self._view = _View(
-            self._all_rowids[:n], self._all_codes[:n], self._all_dead[:n], self._file.mapped(n)
-        )
+        self._view = _View(self._all_rowids[:n], self._all_codes[:n], self._all_dead[:n], self._file)
 
     def __len__(self) -> int:
         return self._count - self._dead
@@ -232,9 +230,9 @@ class DenseIndex:
         if cancelled():
             raise Cancelled
         slots = np.sort(slots)
-        cosines = np.einsum("id,d->i", view.vectors[slots].astype(np.float32), unit[0])  # `@` starts threads
+        vectors = view.vectors.read(slots).astype(np.float32)
+        cosines = np.einsum("id,d->i", vectors, unit[0])  # `@` starts threads
         rowids = view.rowids[slots]
-        self._file.release_pages()
         live = ~view.dead[slots]
         rowids, cosines = rowids[live], cosines[live]
         best = np.argsort(-cosines, kind="stable")[:limit]
@@ -246,7 +244,7 @@ class DenseIndex:
         found = np.zeros((len(rowids), self._dimensions), dtype=np.float32)
         slots, there = view.find(rowids)
         if there.any():
-            found[there] = view.vectors[slots[there]]  # the next search gives the pages back
+            found[there] = view.vectors.read(slots[there])
         return found
 
     def snapshot(self, revision: int) -> None:
@@ -286,7 +284,7 @@ class DenseIndex:
         order = live[np.argsort(view.rowids[live])]
         file = VectorFile.create(self._folder, self._dimensions)
         for start in range(0, len(order), 4096):
-            file.write(start, view.vectors[order[start : start + 4096]])
+            file.write(start, view.vectors.read(order[start : start + 4096]))
         self._all_rowids, self._all_codes = view.rowids[order], view.codes[order]
         self._all_dead = np.zeros(len(order), dtype=np.bool_)
         self._file, self._count, self._dead = file, len(order), 0
@@ -295,10 +293,15 @@ class DenseIndex:
     def verify(self) -> bool:
         """Whether each stored vector still has the signs that its code records. Reads the whole file."""
         view = self._view
-        return all(
-            np.array_equal(_sign_codes(view.vectors[start : start + 4096]), view.codes[start : start + 4096])
-            for start in range(0, len(view.rowids), 4096)
-        )
+        for start in range(0, len(view.rowids), 4096):
+            slots = np.arange(start, min(start + 4096, len(view.rowids)), dtype=np.int64)
+            try:
+                vectors = view.vectors.read(slots)
+            except IndexReadError:
+                return False
+            if not np.array_equal(_sign_codes(vectors), view.codes[slots]):
+                return False
+        return True
 
     def close(self) -> None:
         """Close the file. What was not in a snapshot is added again by whoever owns the truth."""

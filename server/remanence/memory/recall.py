@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,7 @@ _LOOKED_AT = 40  # rows read from the store for the last steps, or three times w
 _FRESH = 200
 _OPENING = 2000  # characters of a long prompt in which a time is looked for
 _LENT = 0.02  # what neighbours must have added to be worth saying
+_AHEAD = ThreadPoolExecutor(max_workers=4, thread_name_prefix="query")  # embeds while words are looked up
 _SIMILAR = 0.45  # the cosine from which "similar meaning" is worth saying
 
 
@@ -94,22 +96,24 @@ def recall(
     indexed = lexical.revision if lexical is not None else 0  # read first: a commit meanwhile hides nothing
     among = rows.scope(query.scope) if query.scope else None
     _check(cancelled)
-    words = lexical.query(query.words) if lexical is not None else _no_words()
-    vector = embedder.encode_query(query.meaning) if use_dense and embedder is not None else None
-    _check(cancelled)
-    near = (
-        dense.search(vector, max(_DEPTH, query.limit), among, cancelled)[0]
-        if dense is not None and vector is not None
-        else _none()
+    encoding = (
+        _AHEAD.submit(embedder.encode_query, query.meaning) if embedder is not None and use_dense else None
     )
+    words = lexical.query(query.words) if lexical is not None else _no_words()
     try:
-        candidates = _gather(query, words, lexical, near, use_lexical, among, dense, vector)
+        found = _by_words(query, words, lexical, among) if lexical is not None and use_lexical else _none()
+        vector = encoding.result() if encoding is not None else None
+        _check(cancelled)
+        near = _by_meaning(query, dense, vector, among, cancelled)
+        candidates = _gather(words, lexical, found, near, dense, vector)
     except IndexReadError:
         if not use_dense:
             raise
         degraded = "The lexical index is damaged: memories are found by their meaning alone."
         use_lexical = False
-        candidates = _gather(query, words, None, near, False, among, dense, vector)
+        vector = encoding.result() if encoding is not None else None
+        near = _by_meaning(query, dense, vector, among, cancelled)
+        candidates = _gather(words, None, _none(), near, dense, vector)
     _check(cancelled)
 
     known = {int(rowid) for rowid in candidates.rowids}
@@ -171,30 +175,47 @@ def recall(
     return Recollection(memories, degraded)
 
 
-def _gather(
+def _by_words(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, among: Rowids | None) -> Rowids:
+    """The rows that share the most telling words with the query."""
+    # time and tag are known to the store alone
+    beyond = query.scope.since is not None or query.scope.until is not None or query.scope.tag is not None
+    return lexical.search(words, max(_DEPTH, query.limit), query.scope, among if beyond else None)[0]
+
+
+def _by_meaning(
     query: RecallQuery,
+    dense: DenseIndex | None,
+    vector: Floats | None,
+    among: Rowids | None,
+    cancelled: Callable[[], bool],
+) -> tuple[Rowids, Floats]:
+    """The rows nearest to the query's vector, and their cosines."""
+    if dense is None or vector is None:
+        return _none(), np.empty(0, dtype=np.float32)
+    return dense.search(vector, max(_DEPTH, query.limit), among, cancelled)
+
+
+def _gather(
     words: LexicalQuery,
     lexical: LexicalIndex | None,
-    near: Rowids,
-    use_lexical: bool,
-    among: Rowids | None,
+    found: Rowids,
+    near: tuple[Rowids, Floats],
     dense: DenseIndex | None,
     vector: Floats | None,
 ) -> _Candidates:
-    """What either side finds, and what both know of all of it."""
+    """What both sides know of all that either found."""
+    rowids = np.union1d(near[0], found)
+    cosines = np.full(len(rowids), np.nan, dtype=np.float32)
+    is_near = np.isin(rowids, near[0])
+    cosines[np.searchsorted(rowids, near[0])] = near[1]
+    cosines[~is_near] = _cosines(rowids[~is_near], dense, vector)
     if lexical is None:
-        nothing = np.zeros(len(near), dtype=np.float32)
-        held = np.zeros((len(near), len(words.terms)), dtype=np.bool_)
-        return _Candidates(near, Evidence(_cosines(near, dense, vector), nothing, nothing), held)
-    rowids = near
-    if use_lexical:
-        # time and tag are known to the store alone
-        beyond = query.scope.since is not None or query.scope.until is not None or query.scope.tag is not None
-        found, _ = lexical.search(words, max(_DEPTH, query.limit), query.scope, among if beyond else None)
-        rowids = np.union1d(near, found)
+        nothing = np.zeros(len(rowids), dtype=np.float32)
+        held = np.zeros((len(rowids), len(words.terms)), dtype=np.bool_)
+        return _Candidates(rowids, Evidence(cosines, nothing, nothing), held)
     bm25, held = lexical.evidence(words, rowids)
     strengths, coverages = fusion.lexical_evidence(bm25, held, words.idf)
-    return _Candidates(rowids, Evidence(_cosines(rowids, dense, vector), strengths, coverages), held)
+    return _Candidates(rowids, Evidence(cosines, strengths, coverages), held)
 
 
 def _joined(
