@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from engine_process import ask, engines_of, kill, stop, wait_until
 
-from remanence.engine.address import read_address
+from remanence.engine.address import bind, read_address
 from remanence.engine.client import EngineError, connect
 from remanence.engine.messages import CaptureRequest, RecallRequest
 from remanence.paths import Home
@@ -139,3 +140,10 @@ def test_a_home_with_a_long_name_still_has_a_socket(own_home: Home, tmp_path: Pa
         assert len(os.fsencode(deep.socket)) < 104
     finally:
         stop(deep)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Unix sockets")
+def test_a_door_that_comes_before_the_engine_serves_waits_instead_of_starting_another(tmp_path: Path) -> None:
+    listening, address = bind(Home(tmp_path).create(), "1", "")
+    with listening, socket.socket(socket.AF_UNIX) as door:
+        door.connect(str(address.socket))  # refused until someone listens

@@ -94,3 +94,14 @@ def test_memories_never_take_more_than_the_budget(
 def test_enriching_twice_feeds_nothing_back(prompt: str) -> None:
     once = enrich(prompt, [row(1)], 1000).text
     assert enrich(once, [row(1)], 1000).text == once
+
+
+def test_tags_that_are_never_closed_are_left_and_read_once() -> None:
+    text = "<remanence-memory " * 100_000  # looking for its end from each of them would take hours
+    assert strip_memory(text) == text
+    assert strip_memory(f"<remanence-memory>x</remanence-memory>{text}") == text
+
+
+def test_every_block_goes_and_what_stands_between_stays() -> None:
+    block = "<remanence-memory note='x'>\nold\n</remanence-memory>\n\n"
+    assert strip_memory(f"one\n{block}two\n  # {block}three") == "one\ntwo\nthree"

@@ -67,7 +67,10 @@ def write_address(home: Home, address: Address) -> None:
 
 
 def bind(home: Home, version: str, token: str) -> tuple[socket.socket, Address]:
-    """Open the socket doors connect to. Only whoever holds the engine lock may call this."""
+    """Open the socket doors connect to; from here on they wait to be answered and are not refused.
+
+    Only whoever holds the engine lock may call this.
+    """
     if HAS_UNIX_SOCKETS:
         path = home.socket
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -80,8 +83,10 @@ def bind(home: Home, version: str, token: str) -> tuple[socket.socket, Address]:
             listening.bind(str(path))
         finally:
             os.umask(before)
+        listening.listen()
         return listening, Address(pid=os.getpid(), version=version, socket=str(path))
     listening = socket.socket(socket.AF_INET)
     listening.bind(("127.0.0.1", 0))
+    listening.listen()
     port = int(listening.getsockname()[1])
     return listening, Address(pid=os.getpid(), version=version, port=port, token=token)

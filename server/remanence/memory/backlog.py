@@ -155,7 +155,9 @@ class Backlog:
     def drop_other_vectors(self, model: str) -> int:
         """Remove the vectors of every other model, once all rows have one of this model."""
         with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM vectors WHERE model <> ?", [model]).rowcount
+            # not `<>`, which walks through every vector there is
+            gone = connection.execute("DELETE FROM vectors WHERE model < ? OR model > ?", [model, model])
+            return gone.rowcount
 
     def forget_vectors(self) -> None:
         """Drop every vector, so that each row is embedded again."""
