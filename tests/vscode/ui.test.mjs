@@ -67,6 +67,7 @@ test("hovering a name shows what was said about it, and its link opens the whole
   }, hover);
   await hover.locator("a", { hasText: "whole answer" }).first().click();
   await untilTrue(async () => (await shownText(page)).includes("manifest = parse_manifest({"), "the memory is open");
+  await page.locator(".tab", { hasText: "why-does-parse_manifest-reject-a-manifest-without-a-version.md" }).first().waitFor();
 });
 
 test("completing a prompt in code inserts it enriched with memory", async (t) => {
