@@ -159,3 +159,25 @@ def test_forgetting_holds_though_an_index_cannot_be_written(home: Home) -> None:
         wait_until(lambda: not knows_word(service) and not service.indexing.is_building())
     finally:
         service.close()
+
+
+def test_the_doctor_finds_a_lexical_file_that_was_damaged_and_mends_it(home: Home) -> None:
+    service = open_service(home)
+    capture(service)
+    wait_until(lambda: service.status(m.Empty(), never).pending == 0)
+    (store,) = (home.indexes / "lexical" / "segments").glob("*.store")
+    content = bytearray(store.read_bytes())
+    content[0] ^= 255
+    store.write_bytes(content)
+
+    def finding(request: m.DoctorRequest) -> m.Finding:
+        found = service.doctor(request, never).findings
+        return next(each for each in found if each.check == "lexical index")
+
+    try:
+        assert not finding(m.DoctorRequest()).ok
+        assert finding(m.DoctorRequest(repair=True)).done
+        wait_until(lambda: not service.indexing.is_building())
+        assert finding(m.DoctorRequest()).ok
+    finally:
+        service.close()

@@ -76,6 +76,13 @@ def test_jobs_that_end_on_a_full_disk_are_told_of_and_the_next_ones_run(
     assert not jobs.busy()
 
 
+def test_a_job_can_be_asked_for_though_many_came_after_it(jobs: Jobs) -> None:
+    first = jobs.start("import", "{}", lambda control: None)
+    for _ in range(60):
+        jobs.start("import", "{}", lambda control: None)
+    assert ended(jobs, first.job_id).state == "done"
+
+
 def test_an_interrupted_job_in_another_versions_words_is_failed_and_no_obstacle(home: Home) -> None:
     store = Store.open(home.database)
     ProgressRecords(store.database).put_job(

@@ -70,8 +70,12 @@ def _embedder(embedders: EmbedderSlot) -> Finding:
 def _lexical(store: Store, indexing: Indexing) -> Finding:
     held, stored = len(indexing.lexical), store.count()
     waiting = store.count_changed(indexing.lexical.revision)
-    ok = bool(waiting) or held == stored
-    return Finding(check="lexical index", ok=ok, detail=f"{held} of {stored} exchanges, {waiting} waiting")
+    whole = indexing.is_text_whole()
+    ok = whole and (bool(waiting) or held == stored)
+    damage = "" if whole else ", and its files are damaged"
+    return Finding(
+        check="lexical index", ok=ok, detail=f"{held} of {stored} exchanges, {waiting} waiting{damage}"
+    )
 
 
 def _dense(indexing: Indexing) -> Finding:

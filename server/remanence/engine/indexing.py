@@ -24,6 +24,7 @@ from remanence.memory.dense import DenseIndex
 from remanence.memory.index_files import IndexReadError, IndexWriteError
 from remanence.memory.keywords import candidates
 from remanence.memory.lexical import LexicalIndex
+from remanence.memory.lexical_files import is_whole
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
 from remanence.models.keyword_client import KeywordWorker
@@ -92,6 +93,11 @@ class Indexing:
     def is_building_text(self) -> bool:
         """Whether the lexical index is made again, or behind by more than what was just captured."""
         return self._rebuild.is_set() or self._text_behind
+
+    def is_text_whole(self) -> bool:
+        """Whether the lexical index's files are as they were written. Reads them all."""
+        segments = self._home.indexes / "lexical" / "segments"
+        return is_whole(segments) or is_whole(segments)  # a commit meanwhile takes files away
 
     def by_meaning(self) -> tuple[DenseIndex, Embedder] | tuple[None, None]:
         """The dense index and the embedder of its model; neither while one takes the other's place."""

@@ -116,13 +116,12 @@ class Jobs:
         """The newest jobs, or the one asked for. Raises EngineError where there is none."""
         with self._lock:
             live = self._unrecorded | {name: control.record for name, control in self._live.items()}
-        known = [live.get(record.id, record) for record in self._records.jobs()]
         if job_id is None:
-            return [as_job(record) for record in known]
-        for record in known:
-            if record.id == job_id:
-                return [as_job(record)]
-        raise invalid(f"There is no job {job_id!r}.", "jobId")
+            return [as_job(live.get(record.id, record)) for record in self._records.jobs()]
+        known = live.get(job_id) or self._records.job(job_id)
+        if known is None:
+            raise invalid(f"There is no job {job_id!r}.", "jobId")
+        return [as_job(known)]
 
     def cancel(self, job_id: str) -> list[Job]:
         """Ask a job to end; it does so at its next report."""

@@ -73,6 +73,10 @@ class ProgressRecords:
         )
         return [_job(record) for record in records]
 
+    def job(self, job_id: str) -> JobRecord | None:
+        found = self._database.reader().execute("SELECT * FROM jobs WHERE id = ?", [job_id]).fetchone()
+        return _job(found) if found else None
+
     def unfinished_jobs(self) -> list[JobRecord]:
         """Jobs that an engine's end interrupted, oldest first."""
         records = self._database.reader().execute(

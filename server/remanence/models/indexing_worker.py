@@ -44,8 +44,12 @@ def main(arguments: list[str]) -> int:
         try:
             batch = decoder.decode(line)
             reply(KeywordReply(keywords=extractor.extract(batch.documents, batch.top)))
+        except BrokenPipeError:  # the engine is gone
+            return 0
         except ValueError as error:  # msgspec's errors are ValueErrors too
             reply(KeywordReply(error=str(error)))
+        except Exception as error:  # noqa: BLE001  a traceback in the log might quote a phrase
+            reply(KeywordReply(error=f"Keywords could not be drawn: {type(error).__name__}."))
     return 0
 
 
