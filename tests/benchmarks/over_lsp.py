@@ -152,7 +152,8 @@ async def over_lsp(home: Home, queries: list[str]) -> None:
         await drain(home)
         document = Path(folder) / "code.py"
         lines = [f"# {' '.join(query.split())}" for query in queries]
-        document.write_text("\n".join(lines), encoding="utf-8")
+        apart = "\nvalue = 1\n"  # neighbouring comment lines are one comment
+        document.write_text(apart.join(lines), encoding="utf-8")
         editor = Editor()
         begun = time.perf_counter()
         await editor.start({**os.environ, "REMANENCE_HOME": str(home.root)}, Path(folder))
@@ -167,7 +168,7 @@ async def over_lsp(home: Home, queries: list[str]) -> None:
             return await editor.run("remanence.recall", m.RecallRequest(query=queries[i]), m.RecallResponse)
 
         async def hover(i: int) -> object:
-            return await editor.hover(uri, types.Position(i, 2 + len(lines[i].split()[1]) // 2))
+            return await editor.hover(uri, types.Position(2 * i, 2 + len(lines[i].split()[1]) // 2))
 
         async def capture(i: int) -> object:
             request = m.CaptureRequest(question=f"{queries[i]} ({time.time_ns()})", answer=f"Answer {i}.")

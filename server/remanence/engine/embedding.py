@@ -16,6 +16,7 @@ from remanence.engine.verbs import EngineError
 from remanence.models.embedder import Embedder
 from remanence.models.embedder_folder import (
     EmbedderError,
+    Manifest,
     folder_name,
     is_prepared,
     read_manifest,
@@ -34,7 +35,7 @@ class _Line(msgspec.Struct):
 
 
 class EmbedderSlot:
-    """Holds the one embedder of an engine. Safe to use from several threads."""
+    """Holds the embedder of an engine, loaded when first used. Safe to use from several threads."""
 
     def __init__(self, home: Home, model: str, threads: int) -> None:
         self.model = model
@@ -42,6 +43,7 @@ class EmbedderSlot:
         self._threads = threads
         self._lock = threading.Lock()
         self._loaded: Embedder | None = None
+        self._before: Embedder | None = None  # another model's, while its vectors still serve
         self._trouble: str | None = None
         self.preparing = False
 
@@ -61,24 +63,45 @@ class EmbedderSlot:
                     self._trouble = str(error)
         return self._loaded
 
-    def find(self, model_id: str) -> Embedder | None:
-        """Another prepared model of this data directory, by the key of its vectors; None where it is gone."""
+    def serving(self, model_id: str) -> Embedder | None:
+        """The embedder with this key, the settings' own or one prepared before it, loaded now if need be."""
+        if self.model_id() == model_id:
+            return self.get()
+        with self._lock:
+            if self._before is None or self._before.model_id != model_id:
+                found = self._find(model_id)
+                self._before = Embedder.load(found, self._threads) if found is not None else None
+        return self._before
+
+    def manifest(self, model_id: str | None = None) -> Manifest | None:
+        """What is prepared for the settings' model, or for another key, without loading it."""
+        folder = self.folder if model_id is None else self._find(model_id)
+        try:
+            return read_manifest(folder) if folder is not None else None
+        except EmbedderError:
+            return None
+
+    def _find(self, model_id: str) -> Path | None:
         for folder in self.folder.parent.iterdir():
             try:
                 if read_manifest(folder).model_id == model_id:
-                    return Embedder.load(folder, self._threads)
+                    return folder
             except EmbedderError:
                 continue
         return None
 
+    def release(self) -> None:
+        """Give back the working memory that large batches left."""
+        for embedder in (self._loaded, self._before):
+            if embedder is not None:
+                embedder.release()
+
     def model_id(self) -> str | None:
-        """The key of this model's vectors, without loading it; None while it is not prepared."""
+        """The key of the settings' model's vectors, without loading it; None while it is not prepared."""
         if self._loaded is not None:
             return self._loaded.model_id
-        try:
-            return read_manifest(self.folder).model_id
-        except EmbedderError:
-            return None
+        manifest = self.manifest()
+        return manifest.model_id if manifest is not None else None
 
     def describe(self) -> str:
         """The model and its state in a few words."""

@@ -27,6 +27,7 @@ from remanence.memory.lexical import LexicalIndex
 from remanence.memory.lexical_files import is_whole
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
+from remanence.models.embedder_folder import Manifest
 from remanence.models.keyword_client import KeywordWorker
 from remanence.models.worker_messages import Keyword, KeywordRequest, WorkerError
 from remanence.paths import Home
@@ -52,7 +53,6 @@ class Indexing:
         self.backlog = Backlog(store.database)
         self.lexical = LexicalIndex.open(home.indexes / "lexical")
         self.dense: DenseIndex | None = None
-        self.embedder: Embedder | None = None  # the one whose vectors `dense` holds
         self.trouble: str | None = None
         self.busy = False
         self._home = home
@@ -100,11 +100,10 @@ class Indexing:
         return is_whole(segments) or is_whole(segments)  # a commit meanwhile takes files away
 
     def by_meaning(self) -> tuple[DenseIndex, Embedder] | tuple[None, None]:
-        """The dense index and the embedder of its model; neither while one takes the other's place."""
-        dense, embedder = self.dense, self.embedder
-        if dense is None or embedder is None or dense.model_id != embedder.model_id:
-            return None, None
-        return dense, embedder
+        """The dense index and the embedder of its model, loaded at the first query; or neither."""
+        dense = self.dense
+        embedder = self._embedders.serving(dense.model_id) if dense is not None else None
+        return (dense, embedder) if dense is not None and embedder is not None else (None, None)
 
     def count_to_keyword(self) -> int:
         """Rows that wait for keywords; none when the user turned keywords off."""
@@ -231,34 +230,34 @@ class Indexing:
             self.lexical = LexicalIndex.open(place)
         return True
 
-    def _choose(self) -> Embedder | None:
+    def _choose(self) -> Manifest | None:
         """The model that serves: the settings' own, or, until all is embedded with it, the one before."""
-        wanted = self._embedders.get()
+        wanted = self._embedders.manifest()
         earlier = self.backlog.model_before(wanted.model_id if wanted else "")
         if earlier and (wanted is None or self.backlog.count_to_embed(wanted.model_id)):
-            return self._embedders.find(earlier) or wanted
+            return self._embedders.manifest(earlier) or wanted
         return wanted
 
     def _open_dense(self, *, fresh: bool = False) -> None:
         """Open the index of the model that serves now; `fresh` builds it from nothing."""
-        embedder = self._choose()
+        model = self._choose()
         with self._agreeing:
             if self.dense is not None:
                 self.dense.close()
                 self.dense = None
-            if embedder is None:
+            if model is None:
                 return
-            name = hashlib.sha256(embedder.model_id.encode()).hexdigest()[:12]
+            name = hashlib.sha256(model.model_id.encode()).hexdigest()[:12]
             folder = self._home.indexes / f"dense-{name}"
             for other in self._home.indexes.glob("dense-*"):
                 if fresh or other != folder:
                     shutil.rmtree(other, ignore_errors=True)
             self._caught_up = None
-            dense = DenseIndex.open(folder, embedder.model_id, embedder.dimensions)
-            gone = self.backlog.without_vector(embedder.model_id, dense.revision)
+            dense = DenseIndex.open(folder, model.model_id, model.dimensions)
+            gone = self.backlog.without_vector(model.model_id, dense.revision)
             dense.remove(np.asarray(gone, np.int64))
             self._unsaved = len(gone)
-            self.embedder, self.dense = embedder, dense
+            self.dense = dense
 
     def _catch_up(self) -> bool:
         """Add what was embedded since the snapshot; whether that is still under way."""
@@ -285,14 +284,18 @@ class Indexing:
 
     def _embed(self) -> bool:
         """Embed the newest batch that waits, and switch to the model of the settings when none does."""
-        if self.dense is None or (wanted := self._embedders.get()) is None:
+        model_id = self._embedders.model_id()
+        if self.dense is None or model_id is None:
             return False
-        serves = self.dense.model_id == wanted.model_id
-        waiting = self.backlog.to_embed(wanted.model_id, _EMBED_BATCH)
+        serves = self.dense.model_id == model_id
+        waiting = self.backlog.to_embed(model_id, _EMBED_BATCH)
         if not waiting:
             if not serves:
                 self._open_dense()
             return not serves
+        wanted = self._embedders.get()
+        if wanted is None:
+            return False
         vectors = wanted.encode([item.text for item in waiting])
         with self._agreeing:
             kept = self.backlog.put_vectors(wanted.model_id, waiting, vectors)
@@ -305,9 +308,9 @@ class Indexing:
         return True
 
     def _keyword(self) -> bool:
-        if not self._per_exchange or self.embedder is None:
+        if not self._per_exchange or self.dense is None:
             return False
-        waiting = self.backlog.to_keyword(self.embedder.model_id, _KEYWORD_BATCH)
+        waiting = self.backlog.to_keyword(self.dense.model_id, _KEYWORD_BATCH)
         if not waiting:
             return False
         if self._worker is None:
@@ -360,8 +363,8 @@ class Indexing:
         self._end_worker()
         with self._agreeing:
             self.lexical.close()  # its writer alone; the next write opens another
-        if self.embedder is not None and self._worked:
-            self.embedder.release()
+        if self._worked:
+            self._embedders.release()
         if self._worked and _LIBC is not None and hasattr(_LIBC, "malloc_trim"):
             _LIBC.malloc_trim(0)
         self._worked = False
