@@ -18,6 +18,7 @@ from engine_process import ask, engines_of, kill, stop, wait_until
 from remanence.engine.address import bind, read_address
 from remanence.engine.client import EngineError, connect
 from remanence.engine.messages import CaptureRequest, RecallRequest
+from remanence.engine.starting import ping
 from remanence.paths import Home
 
 pytestmark = pytest.mark.e2e
@@ -114,6 +115,19 @@ def test_what_an_engine_leaves_when_killed_does_not_stop_the_next(own_home: Home
     assert own_home.socket.exists()
     assert read_address(own_home) is not None
     assert ask(own_home, lambda client: client.status()).exchanges == 1
+
+
+def test_an_engine_that_hangs_is_not_waited_for(own_home: Home) -> None:
+    ask(own_home, lambda client: client.status())
+    (engine,) = engines_of(own_home)
+    address = read_address(own_home)
+    assert address is not None
+    engine.suspend()
+    try:
+        assert asyncio.run(ping(address)) is None
+    finally:
+        engine.resume()
+    assert asyncio.run(ping(address)) is not None
 
 
 def test_bad_settings_are_said_in_words(own_home: Home) -> None:

@@ -12,7 +12,8 @@ import msgspec
 from remanence.paths import Home
 
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
-_TIMEOUT = {"connect": 5.0, "write": 60.0, "read": 300.0, "pool": 60.0}
+_ANSWER_SECONDS = 300.0
+_TIMEOUT = {"connect": 5.0, "write": 60.0, "pool": 60.0}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +36,14 @@ class Answer:
     content: bytes
 
 
-async def post(pool: httpcore.AsyncConnectionPool, address: Address, verb: str, body: bytes) -> Answer:
-    """One request. Raises httpcore's errors; cancelling it closes the connection."""
+async def post(
+    pool: httpcore.AsyncConnectionPool,
+    address: Address,
+    verb: str,
+    body: bytes,
+    seconds: float = _ANSWER_SECONDS,
+) -> Answer:
+    """One request, answered within so many seconds. Raises httpcore's errors; cancelling it hangs up."""
     headers = [("Content-Type", "application/json")]
     if address.token:
         headers.append(("Authorization", f"Bearer {address.token}"))
@@ -45,7 +52,7 @@ async def post(pool: httpcore.AsyncConnectionPool, address: Address, verb: str, 
         f"http://127.0.0.1:{address.port or 80}/v1/{verb}",
         headers=headers,
         content=body,
-        extensions={"timeout": _TIMEOUT},
+        extensions={"timeout": {**_TIMEOUT, "read": seconds}},
     )
     return Answer(response.status, response.content)
 

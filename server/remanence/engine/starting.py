@@ -22,6 +22,7 @@ from remanence.paths import Home
 _START_SECONDS = 30.0
 _DRAIN_SECONDS = 30.0
 _POLL_SECONDS = 0.02
+_PING_SECONDS = 3.0  # an engine that hangs must not hold its doors
 
 
 async def ensure_engine(home: Home, dead: Address | None = None) -> Address:
@@ -58,7 +59,7 @@ async def ping(address: Address) -> PingResponse | None:
     """Whether the engine at this address answers."""
     async with address.pool() as pool:
         try:
-            answer = await post(pool, address, "ping", b"")
+            answer = await post(pool, address, "ping", b"", _PING_SECONDS)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
             return None
     return msgspec.json.decode(answer.content, type=PingResponse) if answer.status == 200 else None
