@@ -112,3 +112,26 @@ def test_cancelling_the_preparation_ends_its_process_though_it_says_nothing(tmp_
     assert ended(service.jobs_queue, job_id).state == "cancelled"
     assert exports() == []
     service.close()
+
+
+def test_a_job_that_never_survives_its_engine_is_given_up(database: Database) -> None:
+    records = ProgressRecords(database)
+    records.put_job(JobRecord(id="poison", kind="import", state="running", request="{}", created_at=1))
+    for taken_up in range(1, 7):
+        engine = Jobs(records)
+        begun = threading.Event()
+        engine.take_up(lambda _kind, _request, begun=begun: lambda control: _last(control, begun))
+        if taken_up < 6:
+            assert begun.wait(10)
+        engine.close()  # leaves it unfinished, as a killed engine would
+    job = records.job("poison")
+    assert job is not None
+    assert (job.state, job.interruptions) == ("failed", 6)
+    assert records.unfinished_jobs() == []
+
+
+def _last(control: Control, begun: threading.Event) -> None:
+    begun.set()
+    while True:
+        control.report()
+        time.sleep(0.01)

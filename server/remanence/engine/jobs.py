@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _SAVE_EVERY_MS = 1000
 _KEPT_REASONS = 20
+_MOST_INTERRUPTIONS = 5  # a job that ends the engine each time must not do so for ever
 
 
 class JobCancelled(Exception):
@@ -97,12 +98,13 @@ class Jobs:
     def take_up(self, resume: Resume) -> None:
         """Queue again what an engine's end interrupted; what cannot be taken up is marked failed."""
         for record in self._records.unfinished_jobs():
-            work = resume(record.kind, record.request)
+            again = replace(record, interruptions=record.interruptions + 1)
+            work = resume(record.kind, record.request) if again.interruptions <= _MOST_INTERRUPTIONS else None
             if work is None:
                 ended = "The engine ended before this was done. Start it again."
-                self._records.put_job(replace(record, state="failed", error=ended, finished_at=now_ms()))
+                self._records.put_job(replace(again, state="failed", error=ended, finished_at=now_ms()))
             else:
-                self._enqueue(replace(record, state="queued", progress=0.0, figures={}, reasons=()), work)
+                self._enqueue(replace(again, state="queued", progress=0.0, figures={}, reasons=()), work)
 
     def _enqueue(self, record: JobRecord, work: Work) -> Job:
         control = Control(record, self._records.put_job, self._stopping)

@@ -118,6 +118,7 @@ def m002_jobs_and_sources(connection: sqlite3.Connection) -> None:
             figures TEXT NOT NULL DEFAULT '{}',
             reasons TEXT NOT NULL DEFAULT '[]',
             error TEXT,
+            interruptions INTEGER NOT NULL DEFAULT 0,
             created_at INTEGER NOT NULL,
             finished_at INTEGER
         )

@@ -15,7 +15,8 @@ _KEPT_JOBS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """Long work. `request` is the JSON of what was asked, so that it can be taken up again."""
+    """Long work. `request` is the JSON of what was asked, so that it can be taken up again after each of
+    its `interruptions` by an engine's end."""
 
     id: str
     kind: str
@@ -26,6 +27,7 @@ class JobRecord:
     figures: Mapping[str, int] = field(default_factory=dict[str, int])
     reasons: Sequence[str] = ()
     error: str | None = None
+    interruptions: int = 0
     created_at: int = 0
     finished_at: int | None = None
 
@@ -51,13 +53,13 @@ class ProgressRecords:
             connection.execute(
                 """
                 INSERT OR REPLACE INTO jobs (id, kind, state, request, progress, message, figures, reasons,
-                    error, created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    error, interruptions, created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [
                     *(job.id, job.kind, job.state, job.request, job.progress, job.message),
                     json.dumps(dict(job.figures)),
                     json.dumps(list(job.reasons), ensure_ascii=False),
-                    *(job.error, job.created_at, job.finished_at),
+                    *(job.error, job.interruptions, job.created_at, job.finished_at),
                 ],
             )
             connection.execute(
@@ -128,6 +130,7 @@ def _job(record: sqlite3.Row) -> JobRecord:
         figures=json.loads(record["figures"]),
         reasons=tuple(json.loads(record["reasons"])),
         error=record["error"],
+        interruptions=record["interruptions"],
         created_at=record["created_at"],
         finished_at=record["finished_at"],
     )
