@@ -6,38 +6,16 @@ import gzip
 import json
 import os
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from service_in_process import finished, never
 
 from remanence.engine import messages as m
-from remanence.engine.service import Service, open_service
-from remanence.paths import Home
+from remanence.engine.service import Service
 from remanence.sources import AIDER
 
 CHAT = "# aider chat started at 2025-03-04 10:00:00\n\n#### How do I {}?  \n\nLike this, and like that.\n"
-
-
-def never() -> bool:
-    return False
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[Service]:
-    service = open_service(home)
-    yield service
-    service.close()
-
-
-def finished(service: Service, job_id: str) -> m.Job:
-    for _ in range(600):
-        (job,) = service.jobs(m.JobsRequest(job_id=job_id), never).jobs
-        if job.state not in ("queued", "running"):
-            return job
-        time.sleep(0.02)
-    raise AssertionError("the job did not end")
 
 
 def sync(service: Service, *sources: str) -> m.Job:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from service_in_process import never
 
 from remanence.engine import messages as m
 from remanence.engine.service import Service, open_service
@@ -16,10 +17,6 @@ from remanence.memory.dense_files import Loaded, load_snapshot
 from remanence.paths import Home
 
 WORD = "zorblatt"
-
-
-def never() -> bool:
-    return False
 
 
 def capture(service: Service) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from service_in_process import never
 
 from remanence.engine.jobs import Control, Jobs
 from remanence.engine.messages import CancelRequest, Job, PrepareRequest
@@ -18,10 +19,6 @@ from remanence.memory.progress_records import JobRecord, ProgressRecords
 from remanence.memory.store import Store
 from remanence.paths import Home
 from remanence.settings import Settings
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture

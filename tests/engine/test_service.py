@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from service_in_process import finished, indexed, never
 
 from remanence.engine import messages as m
 from remanence.engine.client import connect
-from remanence.engine.service import Service, open_service
+from remanence.engine.service import Service
 from remanence.engine.verbs import EngineError
 from remanence.memory.timestamps import now_ms
 from remanence.paths import Home
@@ -35,42 +35,12 @@ LOOP = m.CaptureRequest(
 )
 
 
-def never() -> bool:
-    return False
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[Service]:
-    service = open_service(home)
-    yield service
-    service.close()
-
-
 def capture(service: Service, *requests: m.CaptureRequest) -> list[m.CaptureResponse]:
     return [service.handlers()["capture"](request, never) for request in requests]  # type: ignore[misc]
 
 
-def indexed(service: Service, *, keywords: bool = False) -> m.StatusResponse:
-    for _ in range(1200):
-        status = service.status(m.Empty(), never)
-        by = status.pending_by
-        if not by.embedding and not by.indexing and not (keywords and by.keywords):
-            return status
-        time.sleep(0.05)
-    raise AssertionError("indexing did not end")
-
-
 def recall(service: Service, query: str, **fields: object) -> list[m.Memory]:
     return service.recall(m.RecallRequest(query=query, **fields), never).memories  # type: ignore[arg-type]
-
-
-def finished(service: Service, job_id: str) -> m.Job:
-    for _ in range(1200):
-        (job,) = service.jobs(m.JobsRequest(job_id=job_id), never).jobs
-        if job.state not in ("queued", "running"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
 
 
 def test_a_captured_exchange_is_found_before_anything_is_indexed(service: Service) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from remanence.memory.exchange import Exchange
 from remanence.memory.identity import identify
 from remanence.memory.prompt import strip_memory
 from remanence.memory.redaction import REDACTOR_VERSION, redact
-from remanence.memory.store import Candidate, Captured, Store
+from remanence.memory.store import Candidate
 
 LONGEST_TEXT = 4 * 2**20  # characters of a question or an answer
 _TEXTS = (
@@ -47,11 +46,6 @@ def clean(raw: Exchange, identity_key: bytes) -> Cleaned:
     )
     candidate = Candidate(redacted, identify(raw, redacted, identity_key), REDACTOR_VERSION)
     return Cleaned(candidate, (*question.kinds, *answer.kinds))
-
-
-def store_all(store: Store, cleaned: Sequence[Cleaned]) -> list[Captured]:
-    """Commit them in one transaction."""
-    return store.capture(item.candidate for item in cleaned)
 
 
 def _storable(raw: Exchange) -> Exchange:

@@ -70,7 +70,11 @@ class EmbedderSlot:
         with self._lock:
             if self._before is None or self._before.model_id != model_id:
                 found = self._find(model_id)
-                self._before = Embedder.load(found, self._threads) if found is not None else None
+                try:
+                    self._before = Embedder.load(found, self._threads) if found is not None else None
+                except EmbedderError:
+                    log.warning("the model before cannot be loaded: memories are found by their words")
+                    return None
         return self._before
 
     def manifest(self, model_id: str | None = None) -> Manifest | None:
