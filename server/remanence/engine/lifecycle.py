@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import secrets
@@ -24,6 +25,7 @@ from remanence.paths import Home
 log = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 10.0  # how long a predecessor may take to end
+_SLOW_START_SECONDS = 20.0
 _WATCH_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005  # a query's threads hand over to each other: Python's 5 ms would be half its time
 _LOG_BYTES = 5 * 2**20
@@ -37,6 +39,7 @@ def run_engine(home: Home) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     home.create()
     _start_log(home.logs / "engine.log")
+    faulthandler.dump_traceback_later(_SLOW_START_SECONDS)  # where it hangs, into the log; no memory's text
     try:
         with filelock.FileLock(home.engine_lock, timeout=_LOCK_SECONDS, mode=0o600):
             return _serve(home)
@@ -61,6 +64,7 @@ def _serve(home: Home) -> int:
             service.handlers(), activity, drain, home=str(home.root), token=address.token
         )
         write_address(home, address)
+        faulthandler.cancel_dump_traceback_later()
         try:
             asyncio.run(_run(server, listening, _Watch(home, address, service, activity)))
         finally:

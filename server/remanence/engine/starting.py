@@ -19,7 +19,7 @@ from remanence.engine.messages import PingResponse
 from remanence.engine.verbs import EngineError
 from remanence.paths import Home
 
-_START_SECONDS = 30.0
+_START_SECONDS = 90.0  # under a second where nothing else wants the disk; a busy one was seen to take thirty
 _DRAIN_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _PING_SECONDS = 3.0  # an engine that hangs must not hold its doors
@@ -42,7 +42,7 @@ async def ensure_engine(home: Home, dead: Address | None = None) -> Address:
             break
         except filelock.Timeout:
             if time.monotonic() > deadline:
-                raise _not_started(home) from None
+                raise _not_started(home, "another program holds its start lock") from None
             await asyncio.sleep(_POLL_SECONDS)
     try:
         address = await _living(home)
@@ -91,10 +91,26 @@ async def _drain(home: Home, address: Address) -> None:
 
 
 async def _start(home: Home) -> Address:
+    child = _launch(home)
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        address = await _living(home)
+        if address is not None:
+            return address
+        status = child.poll()
+        if status == 0:  # it found the lock held by one that was about to end
+            child = _launch(home)
+        elif status is not None:
+            raise _not_started(home, f"it ended with status {status}")
+        await asyncio.sleep(_POLL_SECONDS)
+    raise _not_started(home, f"it did not answer for {_START_SECONDS:.0f} seconds")
+
+
+def _launch(home: Home) -> subprocess.Popen[bytes]:
     log_file = home.logs / "engine.log"
     with open(log_file, "ab") as log:
         log_file.chmod(0o600)
-        child = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "remanence", "--home", str(home.root), "engine"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -103,15 +119,6 @@ async def _start(home: Home) -> Address:
             # glibc gives each thread an arena of its own and keeps what was freed: 20 MB more for nothing.
             env={"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", **os.environ},
         )
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        address = await _living(home)
-        if address is not None:
-            return address
-        if child.poll() not in (None, 0):
-            raise _not_started(home)
-        await asyncio.sleep(_POLL_SECONDS)
-    raise _not_started(home)
 
 
 def _is_held(path: Path) -> bool:
@@ -125,12 +132,10 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _not_started(home: Home) -> EngineError:
+def _not_started(home: Home, reason: str) -> EngineError:
     log_file = home.logs / "engine.log"
     said = _last_line(log_file)
-    return EngineError(
-        "unavailable", f"The engine did not start: {said or 'it said nothing'} (see {log_file})"
-    )
+    return EngineError("unavailable", f"The engine did not start: {said or reason} (see {log_file})")
 
 
 def _last_line(path: Path) -> str:
