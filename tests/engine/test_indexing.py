@@ -25,7 +25,7 @@ def capture(service: Service) -> str:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(300):
+    for _ in range(1200):  # a keyword worker on a busy machine takes its time
         if holds():
             return
         time.sleep(0.05)
@@ -121,12 +121,70 @@ def test_the_code_of_a_forgotten_memory_leaves_the_snapshot(home: Home) -> None:
 
     def codes() -> int:
         loaded = load_snapshot(folder, model, 384)
-        return int(loaded.codes.any(axis=1).sum()) if isinstance(loaded, Loaded) else -1
+        if not isinstance(loaded, Loaded):
+            return -1
+        return sum(int(run.codes.any(axis=1).sum()) for _, run in loaded.slots.view().runs())
 
     try:
         wait_until(lambda: codes() == 1)
         service.forget(m.ForgetRequest(ids=[memory]), never)
         wait_until(lambda: codes() == 0)
+    finally:
+        service.close()
+
+
+def long_answer(*topics: str) -> str:
+    return "\n\n".join(
+        " ".join(f"Remark {i} on {topic} and what else there is to say of {topic}." for i in range(12))
+        for topic in topics
+    )
+
+
+def test_the_last_part_of_a_long_answer_is_found_by_its_own_vector(home: Home) -> None:
+    service = open_service(home)
+    topics = ("the tax return", "a garden fence", "the school choir", "volcanic islands", "sourdough bread")
+    request = m.CaptureRequest(question="What did we talk about?", answer=long_answer(*topics))
+    service.capture(request, never)
+    capture(service)
+    try:
+        wait_until(lambda: is_embedded(service))
+        dense, embedder = service.indexing.by_meaning()
+        assert dense is not None
+        assert embedder is not None
+        near = dense.search(embedder.encode_query("How does one bake sourdough bread?"), 2)
+        (row,) = service.store.rows(near.rowids[:1].tolist())
+        assert row.question == "What did we talk about?"
+        assert near.best[0] > near.whole[0] + 0.2
+        counts = service.indexing.backlog.vectors(dense.model_id, dense.dimensions, 0, 100).counts
+        assert counts.max() > 5
+    finally:
+        service.close()
+
+
+def test_long_exchanges_are_embedded_in_batches_of_bounded_size(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remanence.engine.indexing._EMBED_PIECES", 8)
+    service = open_service(home)
+    embedder = service.embedders.get()
+    assert embedder is not None
+    encode, sizes = embedder.encode, list[int]()
+
+    def counted(texts: Any) -> Any:
+        sizes.append(len(texts))
+        return encode(texts)
+
+    monkeypatch.setattr(embedder, "encode", counted)
+    try:
+        for topic in ("ships", "trains", "planes"):
+            answer = long_answer(*[topic] * (8 if topic == "planes" else 3))
+            service.capture(m.CaptureRequest(question=f"What of {topic}?", answer=answer), never)
+        wait_until(lambda: is_embedded(service) and service.indexing.dense is not None)
+        dense = service.indexing.dense
+        assert dense is not None
+        stored = service.indexing.backlog.vectors(dense.model_id, dense.dimensions, 0, 100)
+        assert sorted(sizes) == sorted(stored.counts.tolist())
+        assert len(dense) == 3
     finally:
         service.close()
 

@@ -7,34 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dense_samples import D, clustered, found, ids, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remanence.memory import dense_files
+from remanence.memory import dense_files, vector_file
 from remanence.memory.dense import Cancelled, DenseIndex
 from remanence.memory.index_files import IndexWriteError
-
-D = 64
-
-
-def clustered(count: int, dimensions: int = D, seed: int = 0) -> np.ndarray:
-    """Unit vectors around a few hundred centres: neighbours are close, as with real sentences."""
-    rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((200, dimensions))
-    vectors = centres[rng.integers(0, 200, count)] + 0.8 * rng.standard_normal((count, dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def ids(*values: int) -> np.ndarray:
-    return np.array(values, dtype=np.int64)
-
-
-def opened(folder: Path) -> DenseIndex:
-    return DenseIndex.open(folder, "model/a", D)
-
-
-def found(index: DenseIndex, query: np.ndarray, limit: int = 10) -> list[int]:
-    return index.search(query, limit)[0].tolist()
 
 
 def test_search_finds_what_exact_search_finds(tmp_path: Path) -> None:
@@ -55,15 +34,16 @@ def test_scores_are_exact_cosines_best_first(tmp_path: Path) -> None:
     index = opened(tmp_path)
     index.add(np.arange(500), vectors * 7)
     query = vectors[3] * 2
-    rowids, cosines = index.search(query, 5)
-    np.testing.assert_allclose(cosines, vectors[rowids] @ vectors[3], atol=2e-3)
-    assert rowids[0] == 3
-    assert np.all(np.diff(cosines) <= 0)
+    near = index.search(query, 5)
+    np.testing.assert_allclose(near.whole, vectors[near.rowids] @ vectors[3], atol=2e-3)
+    np.testing.assert_array_equal(near.best, near.whole)
+    assert near.rowids[0] == 3
+    assert np.all(np.diff(near.whole) <= 0)
 
 
 def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
-    rowids, cosines = opened(tmp_path).search(np.ones(D, dtype=np.float32), 10)
-    assert (len(rowids), len(cosines)) == (0, 0)
+    near = opened(tmp_path).search(np.ones(D, dtype=np.float32), 10)
+    assert (len(near.rowids), len(near.whole), len(near.best)) == (0, 0, 0)
     assert found(opened(tmp_path), np.zeros(D, dtype=np.float32)) == []
 
 
@@ -105,7 +85,7 @@ def test_a_scope_restricts_the_search(tmp_path: Path, size: int) -> None:
     index = opened(tmp_path)
     index.add(np.arange(4000), vectors)
     scope = np.random.default_rng(2).permutation(4000)[:size]
-    rowids, _ = index.search(vectors[0], 10, among=np.append(scope, 999_999))
+    rowids = index.search(vectors[0], 10, among=np.append(scope, 999_999)).rowids
     exact = scope[np.argsort(-(vectors[scope] @ vectors[0]))][:10]
     assert set(rowids.tolist()) == set(exact.tolist())
 
@@ -113,7 +93,7 @@ def test_a_scope_restricts_the_search(tmp_path: Path, size: int) -> None:
 def test_an_empty_scope_finds_nothing(tmp_path: Path) -> None:
     index = opened(tmp_path)
     index.add(ids(1), clustered(1))
-    assert len(index.search(clustered(1)[0], 3, among=ids())[0]) == 0
+    assert len(index.search(clustered(1)[0], 3, among=ids()).rowids) == 0
 
 
 def test_a_snapshot_brings_everything_back(tmp_path: Path) -> None:
@@ -192,7 +172,7 @@ def test_a_tenth_of_dead_slots_is_compacted_away(tmp_path: Path) -> None:
         lambda data: data[: len(data) // 2],
         lambda data: b"",
         lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-        lambda data: data[:200] + bytes([data[200] ^ 64]) + data[201:],
+        lambda data: data[:40] + bytes([data[40] ^ 64]) + data[41:],
         lambda data: b"PK\x03\x04" + data[4:],
     ],
 )
@@ -259,7 +239,7 @@ def test_a_full_disk_adds_nothing_and_searches_go_on(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dense_files.VectorFile, "write", refuse)
+        patch.setattr(vector_file.VectorFile, "write", refuse)
         with pytest.raises(IndexWriteError, match="No space"):
             index.add(np.arange(5, 20), vectors[5:])
     assert len(index) == 10

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from remanence.engine.embedding import EmbedderSlot
-from remanence.memory.backlog import Backlog, Phrase
+from remanence.memory.backlog import Backlog, Phrase, texts_of
 from remanence.memory.database import StoreError
 from remanence.memory.dense import DenseIndex
 from remanence.memory.index_files import IndexReadError, IndexWriteError
@@ -35,10 +35,11 @@ from remanence.paths import Home
 log = logging.getLogger(__name__)
 
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-_EMBED_BATCH = 256  # sorted by length before they are padded: small batches cost a third
+_EMBED_BATCH = 256  # exchanges; their texts are sorted by length before they are padded: few cost a third
+_EMBED_PIECES = 512  # texts; a batch of long exchanges ends here
 _KEYWORD_BATCH = 32
 _TEXT_BATCH = 1000
-_VECTOR_BATCH = 4096
+_VECTOR_BATCH = 8192  # 6 MB at 384 dimensions
 _SNAPSHOT_AFTER = 5000  # vectors since the last one
 _PURGE_AT_ONCE = 10_000  # exchanges; a larger store waits until nobody needs the processor
 _IDLE_SECONDS = 20.0
@@ -267,10 +268,10 @@ class Indexing:
         reached = dense.revision
         while not self._stopping.is_set():
             with self._agreeing:
-                found = self.backlog.vectors(dense.model_id, reached, _VECTOR_BATCH)
+                found = self.backlog.vectors(dense.model_id, dense.dimensions, reached, _VECTOR_BATCH)
                 if not len(found.numbers):
                     break
-                dense.add(found.numbers, found.values)
+                dense.add(found.numbers, found.values, found.counts)
                 self._unsaved += len(found.numbers)
                 reached = found.revision
         if self._stopping.is_set():
@@ -296,12 +297,14 @@ class Indexing:
         wanted = self._embedders.get()
         if wanted is None:
             return False
-        vectors = wanted.encode([item.text for item in waiting])
+        waiting, texts, counts = texts_of(waiting, _EMBED_PIECES)
+        vectors = np.split(wanted.encode(texts), np.cumsum(counts)[:-1])
         with self._agreeing:
             kept = self.backlog.put_vectors(wanted.model_id, waiting, vectors)
-            if serves:
-                rows = [waiting[position].row for position in kept]
-                self.dense.add(np.asarray(rows, np.int64), vectors[kept])
+            if serves and kept:
+                rows = np.array([waiting[position].row for position in kept], np.int64)
+                own = [vectors[position] for position in kept]
+                self.dense.add(rows, np.concatenate(own), np.array([len(each) for each in own], np.int64))
                 self._unsaved += len(kept)
         if self._unsaved > _SNAPSHOT_AFTER:
             self._save()
@@ -310,7 +313,7 @@ class Indexing:
     def _keyword(self) -> bool:
         if not self._per_exchange or self.dense is None:
             return False
-        waiting = self.backlog.to_keyword(self.dense.model_id, _KEYWORD_BATCH)
+        waiting = self.backlog.to_keyword(self.dense.model_id, self.dense.dimensions, _KEYWORD_BATCH)
         if not waiting:
             return False
         if self._worker is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from remanence.memory.database import Database
+from remanence.memory.database import Database, StoreError
+from remanence.memory.units import pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,9 @@ class Waiting:
     answer: str
 
     @property
-    def text(self) -> str:
-        """What is embedded: question and answer in one, as in the prototype that the design measured."""
-        return f"{self.question}\n{self.answer}"
+    def pieces(self) -> tuple[str, ...]:
+        """What is embedded: the whole, and of a long one each piece. Cut anew at each call."""
+        return pieces(self.question, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,31 @@ class LexicalRow:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of rows: `numbers` int64 (n,), `values` float16 (n, d), unit norm, up to `revision`."""
+    """Vectors of rows: `numbers` int64 (n,), how many each has in `counts` int64 (n,), all of them in
+    `values` float16 (sum of counts, d), unit norm, a row's whole first, up to `revision`.
+    """
 
     numbers: NDArray[np.int64]
     values: NDArray[np.float16]
+    counts: NDArray[np.int64]
     revision: int
+
+
+def texts_of(waiting: Sequence[Waiting], most: int) -> tuple[list[Waiting], list[str], list[int]]:
+    """The first of what waits, with their pieces one after another and how many of these each has: at
+    most `most` pieces, but one row at least where there is one.
+    """
+    taken: list[Waiting] = []
+    texts: list[str] = []
+    counts: list[int] = []
+    for item in waiting:
+        own = item.pieces
+        if taken and len(texts) + len(own) > most:
+            break
+        taken.append(item)
+        texts += own
+        counts.append(len(own))
+    return taken, texts, counts
 
 
 class Backlog:
@@ -66,63 +88,91 @@ class Backlog:
 
     def to_embed(self, model: str, limit: int) -> list[Waiting]:
         """The newest rows without a vector of this model."""
+        # each part walks its own stretch of the index; asked as one, SQLite walks through every row
         records = self._database.reader().execute(
             """
             SELECT row, revision, question, answer FROM exchanges
             WHERE row IN (
-                SELECT row FROM exchanges WHERE embedded_with IS NULL
-                UNION ALL SELECT row FROM exchanges WHERE embedded_with < ?
-                UNION ALL SELECT row FROM exchanges WHERE embedded_with > ?
-                ORDER BY row DESC LIMIT ?
-            ) ORDER BY row DESC
+                SELECT * FROM (
+                    SELECT row FROM exchanges WHERE embedded_with IS NULL ORDER BY row DESC LIMIT :limit
+                ) UNION ALL SELECT * FROM (
+                    SELECT row FROM exchanges WHERE embedded_with < :model
+                    ORDER BY embedded_with DESC, row DESC LIMIT :limit
+                ) UNION ALL SELECT * FROM (
+                    SELECT row FROM exchanges WHERE embedded_with > :model
+                    ORDER BY embedded_with DESC, row DESC LIMIT :limit
+                )
+            ) ORDER BY row DESC LIMIT :limit
             """,
-            [model, model, limit],
+            {"model": model, "limit": limit},
         )
         return [Waiting(*record) for record in records]
 
     def count_to_embed(self, model: str) -> int:
-        reader = self._database.reader()
-        every = reader.execute("SELECT count(*) FROM exchanges").fetchone()[0]
-        done = reader.execute("SELECT count(*) FROM exchanges WHERE embedded_with = ?", [model]).fetchone()[0]
-        return int(every) - int(done)
+        # what waits is counted, not what is done: that is nearly every row
+        found = self._database.reader().execute(
+            """
+            SELECT (SELECT count(*) FROM exchanges WHERE embedded_with IS NULL)
+                + (SELECT count(*) FROM exchanges WHERE embedded_with < ?)
+                + (SELECT count(*) FROM exchanges WHERE embedded_with > ?)
+            """,
+            [model, model],
+        )
+        return int(found.fetchone()[0])
 
-    def put_vectors(self, model: str, waiting: Sequence[Waiting], vectors: NDArray[np.float32]) -> list[int]:
-        """Store vectors, float16, with the rows they belong to; the positions of those that were kept.
+    def put_vectors(
+        self, model: str, waiting: Sequence[Waiting], vectors: Sequence[NDArray[np.float32]]
+    ) -> list[int]:
+        """Store each row's vectors (u, d), as float16; the positions of the rows that were kept.
 
         A row that changed or went since it was read is left for the next round.
         """
-        halves = vectors.astype(np.float16)
         kept: list[int] = []
         with self._database.transaction() as connection:
-            for position, item in enumerate(waiting):
+            for position, (item, own) in enumerate(zip(waiting, vectors, strict=True)):
                 changed = connection.execute(
                     "UPDATE exchanges SET embedded_with = ? WHERE row = ? AND question = ? AND answer = ?",
                     [model, item.row, item.question, item.answer],
                 ).rowcount
                 if changed:
+                    halves = own.astype(np.float16).tobytes()
                     connection.execute(
                         "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
-                        [item.row, model, Database.next_revision(connection), halves[position].tobytes()],
+                        [item.row, model, Database.next_revision(connection), halves],
                     )
                     kept.append(position)
         return kept
 
-    def vectors(self, model: str, after_revision: int, limit: int) -> Vectors:
-        """The next vectors of this model that were put after this revision, oldest first."""
-        records = (
-            self._database.reader()
-            .execute(
-                "SELECT row, revision, vector FROM vectors WHERE model = ? AND revision > ?"
-                " ORDER BY revision LIMIT ?",
-                [model, after_revision, limit],
-            )
-            .fetchall()
+    def vectors(self, model: str, dimensions: int, after_revision: int, limit: int) -> Vectors:
+        """The next rows' vectors of this model that were put after this revision, oldest first: at most
+        `limit` vectors, but one row at least where there is one.
+
+        Raises StoreError where a row's vectors are not of these dimensions.
+        """
+        numbers: list[int] = []
+        blobs: list[bytes] = []
+        revision, room = after_revision, 2 * dimensions * limit
+        records = self._database.reader().execute(
+            "SELECT row, revision, vector FROM vectors WHERE model = ? AND revision > ?"
+            " ORDER BY revision LIMIT ?",
+            [model, after_revision, limit],
         )
-        if not records:
-            return Vectors(np.empty(0, np.int64), np.empty((0, 0), np.float16), after_revision)
-        values = np.frombuffer(b"".join(record["vector"] for record in records), np.float16)
-        numbers = np.fromiter((record["row"] for record in records), np.int64, len(records))
-        return Vectors(numbers, values.reshape(len(records), -1), int(records[-1]["revision"]))
+        with contextlib.closing(records):
+            for record in records:
+                blob: bytes = record["vector"]
+                if not blob or len(blob) % (2 * dimensions):
+                    raise StoreError(
+                        f"A stored vector has not {dimensions} dimensions: run `remanence doctor --reembed`."
+                    )
+                if numbers and len(blob) > room:
+                    break
+                room -= len(blob)
+                numbers.append(record["row"])
+                blobs.append(blob)
+                revision = int(record["revision"])
+        sizes = np.fromiter(map(len, blobs), np.int64, len(blobs))
+        values = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, dimensions)
+        return Vectors(np.array(numbers, np.int64), values, sizes // (2 * dimensions), revision)
 
     def count_vectors(self, model: str) -> int:
         found = self._database.reader().execute("SELECT count(*) FROM vectors WHERE model = ?", [model])
@@ -145,8 +195,13 @@ class Backlog:
         found = (
             self._database.reader()
             .execute(
-                "SELECT model FROM vectors WHERE model <> ? GROUP BY model ORDER BY count(*) DESC LIMIT 1",
-                [model],
+                """
+                SELECT model FROM (
+                    SELECT model FROM vectors WHERE model < ?
+                    UNION ALL SELECT model FROM vectors WHERE model > ?
+                ) GROUP BY model ORDER BY count(*) DESC LIMIT 1
+                """,
+                [model, model],
             )
             .fetchone()
         )
@@ -165,15 +220,17 @@ class Backlog:
             connection.execute("DELETE FROM vectors")
             connection.execute("UPDATE exchanges SET embedded_with = NULL")
 
-    def to_keyword(self, model: str, limit: int) -> list[tuple[Waiting, NDArray[np.float16]]]:
-        """The newest rows that have a vector of this model but no keywords yet, with that vector."""
+    def to_keyword(
+        self, model: str, dimensions: int, limit: int
+    ) -> list[tuple[Waiting, NDArray[np.float16]]]:
+        """The newest rows that have a vector of this model but no keywords yet, with the whole's vector."""
         records = self._database.reader().execute(
             """
-            SELECT e.row, e.revision, e.question, e.answer, v.vector
-            FROM exchanges AS e JOIN vectors AS v ON v.row = e.row AND v.model = ?
+            SELECT e.row, e.revision, e.question, e.answer, substr(v.vector, 1, ?)
+            FROM exchanges AS e CROSS JOIN vectors AS v ON v.row = e.row AND v.model = ?
             WHERE e.keyworded = 0 ORDER BY e.row DESC LIMIT ?
             """,
-            [model, limit],
+            [2 * dimensions, model, limit],
         )
         return [(Waiting(*record[:4]), np.frombuffer(record[4], np.float16)) for record in records]
 

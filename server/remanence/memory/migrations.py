@@ -145,4 +145,14 @@ def m002_jobs_and_sources(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_exchanges, m002_jobs_and_sources)
+def m003_vectors_of_pieces(connection: sqlite3.Connection) -> None:
+    """Long exchanges get vectors of their pieces: embedded again, found by their one vector until then.
+
+    A row's vectors stay one blob, one vector after another, the whole's first.
+    """
+    connection.execute(
+        "UPDATE exchanges SET embedded_with = NULL WHERE length(question) + 1 + length(answer) > 1000"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_exchanges, m002_jobs_and_sources, m003_vectors_of_pieces)

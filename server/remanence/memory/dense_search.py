@@ -1,0 +1,175 @@
+"""What a search of a dense index does: candidates by their codes, then exact cosines of all their units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from remanence.memory.dense_slots import CHUNK, Codes, Rowids, View, span_slots
+from remanence.memory.vector_file import VectorFile
+
+Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
+
+_AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
+
+
+def never() -> bool:
+    """The `cancelled` of a search that nobody cancels."""
+    return False
+
+
+class Cancelled(Exception):
+    """Whoever asked no longer waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search works on. Blanking alone may change under it."""
+
+    slots: View
+    vectors: VectorFile
+
+
+def unit_norm(vectors: Floats) -> Floats:
+    """Vectors (n, d) at unit norm; one of zeros stays. Raises ValueError for a number that is not finite."""
+    if not np.all(np.isfinite(vectors)):
+        raise ValueError("a vector holds a number that is not finite")
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return cast(Floats, np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))
+
+
+def sign_codes(vectors: Floats | Halves) -> Codes:
+    """The signs of vectors (n, d), packed: (n, ceil(d / 8))."""
+    # float16 rounds the smallest components to 0, so the sign is taken of what is stored
+    return np.packbits(vectors.astype(np.float16) > 0, axis=1)
+
+
+def nearest(
+    searched: Searched,
+    query: Floats,
+    among: Rowids | None,
+    wanted: int,
+    rows: int,
+    cancelled: Callable[[], bool],
+) -> tuple[Rowids, Floats, Floats]:
+    """Of the `wanted` units whose codes are nearest to that of `query` (d,), unit norm, the best `rows` rows:
+    their numbers (n,), the cosines of their wholes (n,) and of the best unit that was found (n,), which is
+    the whole where that is nearer.
+
+    Raises Cancelled, IndexReadError.
+    """
+    view = searched.slots
+    slots, owners = _nearest_codes(view, query, among, wanted, cancelled)
+    if cancelled():
+        raise Cancelled
+    order = np.argsort(slots)
+    slots, owners = slots[order], owners[order]
+    one = np.ones(len(slots), dtype=np.int64)
+    units = np.einsum("id,d->i", searched.vectors.read(slots, one).astype(np.float32), query)
+    found, at = np.unique(owners, return_inverse=True)
+    best = np.full(len(found), -1, dtype=np.float32)
+    np.maximum.at(best, at, units)
+    kept = np.argsort(-best, kind="stable")[:rows]
+    found, best = found[kept].astype(np.int64), best[kept]
+    firsts, counts = view.find(found)
+    there = np.flatnonzero(counts)
+    found, best, firsts = found[there], best[there], firsts[there]
+    one = np.ones(len(found), dtype=np.int64)
+    whole = np.einsum("id,d->i", searched.vectors.read(firsts, one).astype(np.float32), query)
+    live = view.rows(firsts) >= 0  # what was removed meanwhile may have been read half wiped
+    return found[live], whole[live], np.maximum(whole, best)[live]
+
+
+def _nearest_codes(
+    view: View, query: Floats, among: Rowids | None, wanted: int, cancelled: Callable[[], bool]
+) -> tuple[Rowids, NDArray[np.int32]]:
+    """The `wanted` slots with the nearest codes, and the row of each. Raises Cancelled."""
+    code = sign_codes(query[None])
+    faiss.omp_set_num_threads(1)  # a setting of the calling thread, hence here and not once
+    distances = [np.empty(0, dtype=np.int32)]
+    places = [np.empty(0, dtype=np.int64)]
+    rows = [np.empty(0, dtype=np.int32)]
+    for slots, codes, owners in _parts(view, among):
+        if cancelled():
+            raise Cancelled
+        depth = wanted
+        while True:
+            depth = min(depth, len(codes))
+            distance, found = faiss.knn_hamming(code, codes, depth, variant="mc")
+            owned = owners[found[0]]
+            live = owned >= 0
+            # blanked slots have a code too and may crowd the nearest: look further until enough are live
+            if np.count_nonzero(live) >= 0.8 * wanted or depth == len(codes):
+                break
+            depth *= 2
+        distances.append(distance[0][live])
+        places.append(slots[found[0][live]])
+        rows.append(owned[live])
+    near = np.argsort(np.concatenate(distances), kind="stable")[:wanted]
+    return np.concatenate(places)[near], np.concatenate(rows)[near]
+
+
+def _parts(view: View, among: Rowids | None) -> Iterator[tuple[Rowids, Codes, NDArray[np.int32]]]:
+    """Slots in the scope, a chunk at a time, none of them empty: their numbers, codes and rows."""
+    if among is None:
+        for start, chunk in view.runs():
+            yield np.arange(start, start + len(chunk.rows)), chunk.codes, chunk.rows
+    elif len(among) * 16 < view.count:
+        slots = np.sort(span_slots(*view.find(np.unique(among))))
+        for start in range(0, len(slots), CHUNK):
+            part = slots[start : start + CHUNK]
+            yield part, view.codes(part), view.rows(part)
+    else:
+        yield from _masked(view, among)
+
+
+def _masked(view: View, among: Rowids) -> Iterator[tuple[Rowids, Codes, NDArray[np.int32]]]:
+    beyond = int(among.max(initial=0)) + 1
+    inside = np.zeros(beyond + 1, dtype=np.bool_)  # the last stands for every other row, and for nobody: -1
+    inside[among[among >= 0]] = True
+    for start, chunk in view.runs():
+        at = np.flatnonzero(inside[np.minimum(chunk.rows, beyond)])
+        if len(at):
+            yield start + at, chunk.codes[at], chunk.rows[at]
+
+
+def cosines(
+    searched: Searched,
+    query: Floats,
+    rowids: Rowids,
+    cancelled: Callable[[], bool] = never,
+    vectors: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Cosines of `query` (d,), of unit norm, to the whole and to the best unit of each row: both (n,),
+    nan for a row that is not there. The wholes are put into `vectors` (n, d) where it is given.
+
+    Raises Cancelled, IndexReadError.
+    """
+    view = searched.slots
+    whole = np.full(len(rowids), np.nan, dtype=np.float32)
+    best = whole.copy()
+    firsts, counts = view.find(rowids)
+    there = np.flatnonzero(counts)
+    there = there[np.argsort(firsts[there], kind="stable")]
+    groups = (np.cumsum(counts[there]) - 1) // _AT_ONCE
+    for part in np.split(there, np.flatnonzero(np.diff(groups)) + 1):
+        if cancelled():
+            raise Cancelled
+        if len(part) == 0:
+            continue
+        read = searched.vectors.read(firsts[part], counts[part]).astype(np.float32)
+        each = np.einsum("id,d->i", read, query)  # `@` starts threads
+        starts = np.cumsum(counts[part]) - counts[part]
+        live = view.rows(firsts[part]) >= 0  # what was removed meanwhile may have been read half wiped
+        part, firsts_read = part[live], starts[live]
+        whole[part] = each[firsts_read]
+        best[part] = np.maximum.reduceat(each, starts)[live]
+        if vectors is not None:
+            vectors[part] = read[firsts_read]
+    return whole, best

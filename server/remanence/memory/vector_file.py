@@ -1,0 +1,106 @@
+"""A growing file of float16 vectors, written and read at their place."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from io import FileIO
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remanence.memory.index_files import IndexReadError, open_private
+
+_GROWTH = 4096  # vectors
+
+
+class VectorFile:
+    """Rows of float16, d in each, numbered from 0. Reading goes on after `close`.
+
+    Read through the system's cache rather than a memory map: mapped pages count as this process's
+    memory, and giving them back after each search takes four times as long as 400 reads.
+    """
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        """Use `create` or `attach`."""
+        self.path = path
+        self._dimensions = dimensions
+        self._row = 2 * dimensions
+        self._file = FileIO(path, "r+b")
+        self._rows = os.fstat(self._file.fileno()).st_size // self._row
+        self._reading = FileIO(path, "rb")  # closed with the last search that holds this object
+        self._one_reader = threading.Lock()
+
+    @classmethod
+    def create(cls, folder: Path, dimensions: int) -> VectorFile:
+        """A new empty file under a name that no snapshot refers to."""
+        path = unused_name(folder, "vectors", "f16")
+        with open(path, "xb", opener=open_private):
+            return cls(path, dimensions)
+
+    @classmethod
+    def attach(cls, folder: Path, name: str, dimensions: int) -> VectorFile:
+        return cls(folder / name, dimensions)
+
+    @property
+    def nbytes(self) -> int:
+        return self._rows * self._row
+
+    def write(self, start: int, vectors: NDArray[np.float16]) -> None:
+        """Write rows from row `start` on. Raises OSError: rows before `start` are untouched."""
+        end = start + len(vectors)
+        if end > self._rows:
+            rows = -(-end // _GROWTH) * _GROWTH
+            self._file.truncate(rows * self._row)
+            self._rows = rows
+        self._write_at(start * self._row, np.ascontiguousarray(vectors).tobytes())
+
+    def wipe(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Overwrite each span with zeros. Raises OSError."""
+        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
+            self._write_at(first * self._row, bytes(count * self._row))
+
+    def _write_at(self, offset: int, data: bytes) -> None:
+        self._file.seek(offset)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def read(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The rows of each span one after another, (sum of counts, d), one read for each span.
+
+        Raises IndexReadError where the file is shorter than it was.
+        """
+        offsets = cast(list[int], (firsts * self._row).tolist())
+        sizes = cast(list[int], (counts * self._row).tolist())
+        data = b"".join(map(self._read_at, offsets, sizes))
+        if len(data) != sum(sizes):
+            raise IndexReadError(f"{self.path.name} is damaged: it ends too early.")
+        return np.frombuffer(data, dtype=np.float16).reshape(-1, self._dimensions)
+
+    def read_run(self, start: int, end: int) -> NDArray[np.float16]:
+        """Rows `start` to `end`, (end - start, d). Raises IndexReadError."""
+        return self.read(np.array([start]), np.array([end - start]))
+
+    def _read_at(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._reading.fileno(), size, offset)
+        with self._one_reader:  # Windows has no read that leaves the position alone
+            self._reading.seek(offset)
+            return self._reading.read(size)
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def unused_name(folder: Path, kind: str, ending: str) -> Path:
+    """A numbered name above all of this kind that are there."""
+    names = [re.fullmatch(rf"{kind}-(\d+)\.{ending}", path.name) for path in folder.iterdir()]
+    latest = max((int(name[1]) for name in names if name), default=0)
+    return folder / f"{kind}-{latest + 1:06d}.{ending}"
