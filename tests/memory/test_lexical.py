@@ -186,11 +186,13 @@ def test_evidence_repeats_the_scores_and_names_the_words(tmp_path: Path) -> None
     query = index.query("why has the jwt socket expired on Jupiter")
     rowids, scores = index.search(query, 10)
     asked = np.array([3, 2, 1], dtype=np.int64)
-    again, held = index.evidence(query, asked)
+    body, question, held = index.evidence(query, asked)
+    again = body + 0.5 * question  # as a search weighs them
     assert dict(zip(rowids.tolist(), scores.tolist(), strict=True)) == pytest.approx(
         {1: again[2], 2: again[1]}
     )
-    assert again[0] == 0
+    assert (body[0], question[0]) == (0, 0)
+    assert question[1] < question[2]  # of the second only half stands in the question
     held_words = [{t for t, h in zip(query.terms, each, strict=True) if h} for each in held]
     assert held_words == [set(), {"socket", "expir"}, {"jwt", "expir"}]
     assert not query.known[query.terms.index("jupit")]
@@ -200,7 +202,7 @@ def test_evidence_tells_many_words_apart(tmp_path: Path) -> None:
     words = [f"zq{n}x" for n in range(40)]
     index = filled(tmp_path, *(row(n, " ".join(words[: n + 1])) for n in range(40)))
     query = index.query(" ".join(words))
-    _, held = index.evidence(query, np.arange(40, dtype=np.int64))
+    _, _, held = index.evidence(query, np.arange(40, dtype=np.int64))
     assert held.sum(axis=1).tolist() == list(range(1, 41))
 
 

@@ -99,3 +99,9 @@ def test_an_excerpt_fits_and_is_one_line(answer: str, query_terms: list[str], li
 
 def test_an_answer_of_a_megabyte_is_no_trouble() -> None:
     assert len(excerpt("a" * 1_000_000 + "```" * 1000, ["b"])) <= 240
+
+
+def test_an_excerpt_finds_the_forms_and_relatives_of_a_word() -> None:
+    answer = "Nada de eso. Cierra las conexiones que quedan abiertas. Después reinicia."
+    for query in ("conexión", "connection", "abierto"):
+        assert excerpt(answer, terms.query_stems(query), limit=60).startswith("Cierra las conexiones")

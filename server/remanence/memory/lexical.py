@@ -29,7 +29,7 @@ from remanence.memory.rows import Scope
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2  # what it takes as terms is part of it
 _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
 _QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
@@ -37,6 +37,7 @@ _MASKED_TERMS = 24  # powers of two that a float32 score can still add up exactl
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
 _PREFIX_EXPANSIONS = 40
 _TYPED_WORDS = 16
+_TYPED = 2000  # characters: the end of what was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,9 @@ class LexicalIndex:
         """
         if isinstance(query, str):
             query = self.query(query)
-        scoring = self._scoring(query)
-        if not scoring or (among is not None and len(among) == 0):
+        if not query.known.any() or (among is not None and len(among) == 0):
             return _nothing()
+        scoring = self._scoring(query, "body") + self._scoring(query, "question", _QUESTION_BOOST)
         scores_by = Query.boolean_query(scoring)
         conditions = self._conditions(scope or Scope())
         if among is not None and len(among) <= _FEW_ROWS:
@@ -193,32 +194,36 @@ class LexicalIndex:
                 return rowids[inside][:limit], scores[inside][:limit]
             depth *= 4
 
-    def evidence(self, query: LexicalQuery, rowids: Rowids) -> tuple[Floats, NDArray[np.bool_]]:
-        """What the query's words say about these rows: BM25 scores (n,), and which terms each holds (n, t).
-
-        Raises IndexReadError.
+    def evidence(self, query: LexicalQuery, rowids: Rowids) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """What the query's words say about these rows: BM25 of all their text (n,), BM25 of their question
+        (n,), and which terms each holds (n, t). Raises IndexReadError.
         """
-        scores = np.zeros(len(rowids), dtype=np.float32)
+        body = np.zeros(len(rowids), dtype=np.float32)
+        question = np.zeros(len(rowids), dtype=np.float32)
         held = np.zeros((len(rowids), len(query.terms)), dtype=np.bool_)
-        scoring = self._scoring(query)
-        if not scoring or len(rowids) == 0:
-            return scores, held
+        known = np.flatnonzero(query.known)
+        if len(known) == 0 or len(rowids) == 0:
+            return body, question, held
         order = np.argsort(rowids)
         # asked the other way round, for the words among the rows, it takes two to three times as long
         rows = (Occur.Must, self._rows_query(rowids))
-        found, sums = self._run(Query.boolean_query([rows, *scoring]), [], len(rowids))
-        scores[order[np.searchsorted(rowids, found, sorter=order)]] = sums
-        known = np.flatnonzero(query.known)
+
+        def ask(parts: list[tuple[Occur, Query]]) -> tuple[Rowids, Floats]:
+            found, sums = self._run(Query.boolean_query([rows, *parts]), [], len(rowids))
+            return order[np.searchsorted(rowids, found, sorter=order)], sums
+
+        for field, scores in (("body", body), ("question", question)):
+            at, sums = ask(self._scoring(query, field))
+            scores[at] = sums
         for start in range(0, len(known), _MASKED_TERMS):
             block = known[start : start + _MASKED_TERMS]
             flags = [
                 (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
                 for bit, i in enumerate(cast(list[int], block.tolist()))
             ]
-            found, sums = self._run(Query.boolean_query([rows, *flags]), [], len(rowids))
-            at = order[np.searchsorted(rowids, found, sorter=order)]
+            at, sums = ask(flags)
             held[np.ix_(at, block)] = (sums.astype(np.int64)[:, None] >> np.arange(len(block))) & 1
-        return scores, held
+        return body, question, held
 
     def continue_prompt(self, text: str, limit: int) -> Rowids:
         """The rows whose question holds every word typed, the last one perhaps unfinished; best first.
@@ -226,7 +231,7 @@ class LexicalIndex:
         A question that goes on just as the words were typed comes before one that merely holds them.
         Raises IndexReadError.
         """
-        typed = terms.words(text)[-_TYPED_WORDS:]
+        typed = terms.words(text[-_TYPED:])[-_TYPED_WORDS:]
         if not typed or limit < 1:
             return _nothing()[0]
         finished = typed if text[-1:].isspace() else typed[:-1]
@@ -257,11 +262,13 @@ class LexicalIndex:
         found = self._index.searcher().terms_with_prefix("words", prefix, limit=_PREFIX_EXPANSIONS)
         return [word for word, _ in found]
 
-    def _scoring(self, query: LexicalQuery) -> list[tuple[Occur, Query]]:
-        stems = [stem for stem, known in zip(query.terms, query.known.tolist(), strict=True) if known]
-        return [(Occur.Should, self._term("body", stem)) for stem in stems] + [
-            (Occur.Should, Query.boost_query(self._term("question", stem), _QUESTION_BOOST)) for stem in stems
-        ]
+    def _scoring(self, query: LexicalQuery, field: str, boost: float = 1.0) -> list[tuple[Occur, Query]]:
+        parts: list[tuple[Occur, Query]] = []
+        for stem, known in zip(query.terms, query.known.tolist(), strict=True):
+            if known:
+                term = self._term(field, stem)
+                parts.append((Occur.Should, Query.boost_query(term, boost) if boost != 1.0 else term))
+        return parts
 
     def _conditions(self, scope: Scope) -> list[Query]:
         wanted = [

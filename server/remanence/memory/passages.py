@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from remanence.memory import terms
+
 EXCERPT_LENGTH = 240
 _FENCE = re.compile(r"[^\S\n]{0,3}(`{3,}|~{3,})[^\S\n]*([^\s`]*)[^\n]*")
 # A full stop ends a sentence before a space, a CJK one anywhere.
@@ -17,6 +19,7 @@ _ABBREVIATION = re.compile(
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _LEAST = 40  # a shorter best sentence ("Sure!") takes the next ones with it
 _MOST_SENTENCES = 200
+_MOST_READ = 50_000  # characters of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +81,19 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
     whole sentences up to `limit` characters; "…" marks a cut. One line, for showing in a list.
     """
     pieces: list[str] = []
-    for part in split_code(answer):
+    for part in split_code(answer[:_MOST_READ]):
         pieces += (
             sentences(part) if isinstance(part, str) else [line.strip() for line in part.code.splitlines()]
         )
     pieces = [piece for piece in pieces[:_MOST_SENTENCES] if _ALPHANUMERIC.search(piece)]
     if not pieces:
-        return _cut(" ".join(answer.split()), limit)
+        return _cut(" ".join(answer[:_MOST_READ].split()), limit)
     weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
-    longest_first = sorted(map(re.escape, weights), key=len, reverse=True)
-    says = [0.0] * len(pieces)
-    if weights:
-        find_terms = re.compile("|".join(longest_first)).findall
-        for i, piece in enumerate(_folded("\n".join(pieces)).split("\n")):
-            if found := find_terms(piece):
-                says[i] = sum(weights[term] for term in set(found))
+    lines = terms.folded("\n".join(pieces)).split("\n")
+    said = sorted(terms.mentions("\n".join(lines), weights), key=lambda found: -weights[found[1]])
+    says = [sum(weights[term] for term in {term for word, term in said if word in line}) for line in lines]
     best = max(range(len(pieces)), key=lambda i: (says[i], -i))
+    around = [word for word, _ in said if word in lines[best]]
     if len(pieces[best]) < _LEAST and best > 0 and says[best] and pieces[best - 1].endswith(":"):
         best -= 1
     chosen = " ".join(pieces[best].split())
@@ -101,7 +101,7 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
         if len(chosen) + 1 + len(piece) > limit:
             break
         chosen = f"{chosen} {piece}"
-    return _cut(chosen, limit, around=query_terms)
+    return _cut(chosen, limit, around)
 
 
 def _folded(text: str) -> str:
@@ -116,7 +116,7 @@ def _cut(text: str, limit: int, around: Sequence[str] = ()) -> str:
         return text
     start = 0
     folded = _folded(text)
-    first = next((folded.find(term) for term in around if term in folded), 0)
+    first = next((at for word in around if (at := folded.find(word.lower())) >= 0), 0)
     if len(folded) == len(text) and first > limit * 2 // 3:
         start = text.rfind(" ", 0, first - limit // 4) + 1
     head = "…" if start else ""

@@ -12,7 +12,9 @@ from remanence.memory.rows import Scope
 Mode = Literal["hybrid", "dense", "lexical"]
 _TOKEN = re.compile(r"[^\s,;()\[\]{}<>\"'`|=]+")
 _MOST_TOKENS = 64
-_LONGEST = 20_000  # characters of a query that count: a model reads 256 tokens, the words of these suffice
+_LONGEST_TOKEN = 100  # characters: nobody reads a longer one among the reasons
+_BEGINNING, _END = 14_000, 4_000  # characters of a query that count: what is asked stands at either end
+_LONGEST_SYMBOL = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,11 @@ class RecallQuery:
 
     @property
     def words(self) -> str:
-        """The text that the lexical side searches."""
-        text = self.text[:_LONGEST]
-        return f"{text} {self.symbol}" if self.symbol and self.symbol not in text else text
+        """The text that the lexical side searches; of a long one its beginning and its end."""
+        text, symbol = self.text, self.symbol
+        if len(text) > _BEGINNING + _END:
+            text = f"{text[:_BEGINNING]}\n{text[-_END:]}"
+        return f"{text} {symbol[:_LONGEST_SYMBOL]}" if symbol and symbol not in text else text
 
     @property
     def meaning(self) -> str:
@@ -51,15 +55,17 @@ class RecallQuery:
         text = self.words
         if not self.symbol and not (len(text) < 200 and " " not in text.strip()):
             return text
-        parts = " ".join(terms.identifier_parts(self.symbol or text))
+        parts = " ".join(terms.identifier_parts(self.symbol[:_LONGEST_SYMBOL] if self.symbol else text))
         return text if parts == text.lower() else f"{text} {parts}"
 
 
 def surface_words(text: str) -> list[tuple[str, frozenset[str]]]:
     """The words of a query as written ("socket.io", "getUser"), each with the index terms it stands for."""
     found: dict[str, frozenset[str]] = {}
-    for token in _TOKEN.findall(text[:_LONGEST]):
+    for token in _TOKEN.findall(text):
         word = token.strip(".,:;!?*_-/\\#…。，？！")
-        if word and word not in found and len(found) < _MOST_TOKENS:
+        if word and len(word) <= _LONGEST_TOKEN and word not in found:
             found[word] = frozenset(terms.query_stems(word))
+            if len(found) == _MOST_TOKENS:
+                break
     return list(found.items())
