@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from remanence.models.embedder_folder import folder_name, is_prepared, verify
+from remanence.models import reranker_folder as rerankers
+from remanence.models.embedder_folder import is_prepared, verify
+from remanence.models.model_folder import folder_name
 from remanence.paths import Home
 
 DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
 _PREPARED = Path(__file__).parents[1] / ".cache" / "remanence" / "models"
+_TINY_CROSS_ENCODER = Path(__file__).with_name("tiny_cross_encoder.py")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +33,34 @@ def embedder_folder() -> Path:
                 check=True,
             )
     assert verify(folder) is None
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cross_encoder() -> Path:
+    """A tiny sentence-transformers CrossEncoder, trained on the first run and kept beside the embedder."""
+    version = hashlib.sha256(_TINY_CROSS_ENCODER.read_bytes()).hexdigest()[:8]
+    folder = _PREPARED / f"tiny-cross-encoder-{version}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / "tests.lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+                subprocess.run([sys.executable, _TINY_CROSS_ENCODER, f"{made}/model"], check=True)
+                Path(made, "model").rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reranker_folder(cross_encoder: Path) -> Path:
+    """The tiny cross-encoder as it is served, exported on the first run."""
+    folder = cross_encoder.with_name(f"{cross_encoder.name}-prepared")
+    with FileLock(folder.parent / "tests.lock"):
+        if not rerankers.is_prepared(folder):
+            subprocess.run(
+                [sys.executable, "-m", "remanence.models.reranker_export", str(cross_encoder), str(folder)],
+                check=True,
+            )
+    assert rerankers.verify(folder) is None
     return folder
 
 

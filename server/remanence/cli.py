@@ -245,7 +245,7 @@ def status(home: Home, as_json: bool) -> None:
 @_as_json
 @click.pass_obj
 def prepare(home: Home, as_json: bool, force: bool) -> None:
-    """Prepare the embedder: export, quantise, check against the original."""
+    """Prepare the embedder, and the reranker if one is set: export, quantise, check against the original."""
     request = m.PrepareRequest(force=force)
     _follow(home, lambda client: client.prepare(request), as_json)
 

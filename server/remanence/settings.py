@@ -21,10 +21,17 @@ class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EmbedderSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`model`: the default, or any sentence-transformers model id or folder. `threads` for a batch."""
+    """`model`: the default, or any sentence-transformers model id or folder. `threads` for a batch, and for
+    the reranker's."""
 
     model: str = "all-MiniLM-L6-v2"
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
+
+
+class RerankerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`model`: any sentence-transformers CrossEncoder id or folder; empty for none."""
+
+    model: str = ""
 
 
 class KeywordSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +45,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     engine: EngineSettings = EngineSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    reranker: RerankerSettings = RerankerSettings()
     keywords: KeywordSettings = KeywordSettings()
 
 

@@ -103,6 +103,7 @@ def status(answer: m.StatusResponse) -> str:
         f"{answer.database_bytes / _MB:.1f} MB in {answer.home}",
         f"pending: {by.indexing} to index, {by.embedding} to embed, {by.keywords} to keyword",
         f"embedder: {answer.embedder}",
+        *([f"reranker: {answer.reranker}"] if answer.reranker else []),
         *(f"{index.name} index: {index.state}, {index.items} items" for index in answer.indexes),
         *(f"{process.name} (pid {process.pid}): {process.rss_mb:.0f} MB" for process in answer.processes),
         "versions: " + ", ".join(f"{name} {version}" for name, version in answer.versions.items()),

@@ -12,7 +12,8 @@ from service_in_process import indexed, never
 
 from remanence.engine import messages as m
 from remanence.engine.service import open_service
-from remanence.models.embedder_folder import folder_name, read_manifest
+from remanence.models.embedder_folder import read_manifest
+from remanence.models.model_folder import folder_name
 from remanence.paths import Home
 
 QUESTION = "Why does the websocket handshake fail?"

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remanence.models.embedder import Embedder, EmbedderError, folder_name, is_prepared, verify
-from remanence.models.embedder import _batches as batches
-from remanence.models.embedder_folder import MANIFEST, MODEL, TOKENIZER, read_manifest
+from remanence.models.embedder import Embedder, ModelError, folder_name, is_prepared, verify
+from remanence.models.embedder_folder import read_manifest
+from remanence.models.model_folder import MANIFEST, MODEL, TOKENIZER
+from remanence.models.network import batches
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +93,20 @@ def test_a_prepared_folder_is_whole(embedder_folder: Path, embedder: Embedder):
 
 def test_a_missing_folder_says_to_prepare(tmp_path: Path):
     assert not is_prepared(tmp_path / "none")
-    with pytest.raises(EmbedderError, match="run `remanence prepare`"):
+    with pytest.raises(ModelError, match="run `remanence prepare`"):
         Embedder.load(tmp_path / "none")
 
 
 def test_a_missing_file_is_named(copy: Path):
     (copy / TOKENIZER).unlink()
     assert not is_prepared(copy)
-    with pytest.raises(EmbedderError, match=r"tokenizer\.json is missing: run `remanence prepare --force`"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json is missing: run `remanence prepare --force`"):
         Embedder.load(copy)
 
 
 def test_a_cut_off_model_is_refused_before_it_is_read(copy: Path):
     os.truncate(copy / MODEL, 1000)
-    with pytest.raises(EmbedderError, match=r"model\.onnx has 1000 bytes"):
+    with pytest.raises(ModelError, match=r"model\.onnx has 1000 bytes"):
         Embedder.load(copy)
 
 
@@ -123,7 +124,7 @@ def test_a_flipped_byte_is_found_by_verify(copy: Path):
 
 def test_a_model_of_noise_is_an_error_that_says_what_to_do(copy: Path):
     (copy / MODEL).write_bytes(b"\xff" * (copy / MODEL).stat().st_size)
-    with pytest.raises(EmbedderError, match=r"cannot be loaded .*run `remanence prepare --force`"):
+    with pytest.raises(ModelError, match=r"cannot be loaded .*run `remanence prepare --force`"):
         Embedder.load(copy)
 
 
@@ -131,7 +132,7 @@ def test_a_model_of_noise_is_an_error_that_says_what_to_do(copy: Path):
 def test_a_damaged_manifest_is_an_error_that_says_what_to_do(copy: Path, content: bytes):
     (copy / MANIFEST).write_bytes(content)
     assert not is_prepared(copy)
-    with pytest.raises(EmbedderError, match=r"manifest .*run `remanence prepare --force`"):
+    with pytest.raises(ModelError, match=r"manifest .*run `remanence prepare --force`"):
         Embedder.load(copy)
     assert verify(copy) is not None
 
@@ -175,3 +176,18 @@ def test_serving_loads_neither_torch_nor_transformers(embedder_folder: Path):
         [sys.executable, "-c", script, embedder_folder], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_the_manifests_type_is_worked_out_before_any_thread_reads_one(embedder_folder: Path):
+    """Two threads that did so at once crashed msgspec, and with it an engine at its start."""
+    script = (
+        "import sys; from pathlib import Path; from remanence.models import embedder_folder; called = set()\n"
+        "sys.setprofile(lambda frame, event, argument: called.add(frame.f_code.co_name))\n"
+        "embedder_folder.read_manifest(Path(sys.argv[1]))\n"
+        "sys.setprofile(None)\n"
+        "print('read_manifest' in called, 'get_class_annotations' in called)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, embedder_folder], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True False\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from remanence.models import embedder_export
-from remanence.models.embedder import Embedder, EmbedderError, is_prepared, verify
+from remanence.models.embedder import Embedder, ModelError, is_prepared, verify
 from remanence.models.embedder_export import export
 from remanence.models.embedder_folder import read_manifest
 
@@ -110,14 +110,14 @@ def test_a_model_that_cannot_be_had_leaves_the_one_there_in_service(tmp_path: Pa
 
 
 def test_a_name_that_is_neither_folder_nor_model_id_is_said_so(tmp_path: Path):
-    with pytest.raises(EmbedderError, match="neither a folder nor a model id"):
+    with pytest.raises(ModelError, match="neither a folder nor a model id"):
         export("no such/model/id!", tmp_path / "models" / "x", lambda progress, message: None)
     assert not is_prepared(tmp_path / "models" / "x")
 
 
 def test_changed_weights_of_the_default_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(embedder_export, "_DEFAULT_SHA256", "0" * 64)
-    with pytest.raises(EmbedderError, match="not the published ones: reinstall"):
+    with pytest.raises(ModelError, match="not the published ones: reinstall"):
         export("all-MiniLM-L6-v2", tmp_path / "models" / "x", lambda progress, message: None)
 
 
@@ -125,7 +125,7 @@ def test_what_a_killed_export_left_is_cleared_by_the_next(tmp_path: Path):
     left_over = tmp_path / ".mine.partial-abc"
     left_over.mkdir()
     (left_over / "model.onnx").write_bytes(b"half")
-    with pytest.raises(EmbedderError):
+    with pytest.raises(ModelError):
         export("no such/model/id!", tmp_path / "mine", lambda progress, message: None)
     assert not left_over.exists()
 

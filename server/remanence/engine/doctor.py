@@ -5,16 +5,21 @@ from __future__ import annotations
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
 from remanence.engine.messages import DoctorRequest, Finding
+from remanence.engine.reranking import RerankerSlot
 from remanence.memory.store import Store
 
 _MB = 2**20
 
 
 def examine(
-    store: Store, indexing: Indexing, embedders: EmbedderSlot, request: DoctorRequest
+    store: Store,
+    indexing: Indexing,
+    embedders: EmbedderSlot,
+    rerankers: RerankerSlot,
+    request: DoctorRequest,
 ) -> list[Finding]:
-    """Check the database, the embedder and both indexes; repair what `request` allows, and say so."""
-    findings = [_database(store), _permissions(store), _embedder(embedders)]
+    """Check the database, the models and both indexes; repair what `request` allows, and say so."""
+    findings = [_database(store), _permissions(store), _embedder(embedders), *_reranker(rerankers)]
     indexes = [_lexical(store, indexing), _dense(indexing)]
     if request.reembed:
         indexing.backlog.forget_vectors()
@@ -65,6 +70,15 @@ def _permissions(store: Store) -> Finding:
 def _embedder(embedders: EmbedderSlot) -> Finding:
     problem = embedders.problem()
     return Finding(check="embedder", ok=problem is None, detail=problem or embedders.describe())
+
+
+def _reranker(rerankers: RerankerSlot) -> list[Finding]:
+    """Its state, where there is one."""
+    state = rerankers.describe()
+    if state is None:
+        return []
+    problem = rerankers.problem()
+    return [Finding(check="reranker", ok=problem is None, detail=problem or state)]
 
 
 def _lexical(store: Store, indexing: Indexing) -> Finding:

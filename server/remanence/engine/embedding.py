@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
-from remanence.engine.jobs import Control
+from remanence.engine.preparing import export_in_child
 from remanence.engine.verbs import EngineError
 from remanence.models.embedder import Embedder
-from remanence.models.embedder_folder import (
-    EmbedderError,
-    Manifest,
-    folder_name,
-    is_prepared,
-    read_manifest,
-    verify,
-)
+from remanence.models.embedder_folder import Manifest, is_prepared, read_manifest, verify
+from remanence.models.model_folder import ModelError, folder_name
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
-
-_POLL_SECONDS = 0.1
-
-
-class _Line(msgspec.Struct):
-    progress: float
-    message: str
 
 
 class EmbedderSlot:
@@ -58,7 +41,7 @@ class EmbedderSlot:
             if self._loaded is None and self._trouble is None and self.is_prepared():
                 try:
                     self._loaded = Embedder.load(self.folder, self._threads)
-                except EmbedderError as error:
+                except ModelError as error:
                     log.error("the embedder cannot be loaded")
                     self._trouble = str(error)
         return self._loaded
@@ -72,7 +55,7 @@ class EmbedderSlot:
                 found = self._find(model_id)
                 try:
                     self._before = Embedder.load(found, self._threads) if found is not None else None
-                except EmbedderError:
+                except ModelError:
                     log.warning("the model before cannot be loaded: memories are found by their words")
                     return None
         return self._before
@@ -82,7 +65,7 @@ class EmbedderSlot:
         folder = self.folder if model_id is None else self._find(model_id)
         try:
             return read_manifest(folder) if folder is not None else None
-        except EmbedderError:
+        except ModelError:
             return None
 
     def _find(self, model_id: str) -> Path | None:
@@ -90,7 +73,7 @@ class EmbedderSlot:
             try:
                 if read_manifest(folder).model_id == model_id:
                     return folder
-            except EmbedderError:
+            except ModelError:
                 continue
         return None
 
@@ -124,13 +107,13 @@ class EmbedderSlot:
             return "embedder is being prepared"
         return self._trouble or "embedder is not prepared: run `remanence prepare`"
 
-    def prepare(self, control: Control, *, force: bool = False) -> None:
-        """Export and check the model in a child process that alone imports torch."""
+    def prepare(self, report: Callable[[float, str], None], *, force: bool = False) -> None:
+        """Export and check the model in a child process. Raises EngineError in words."""
         if self.is_prepared() and not force:
             return
         self.preparing, self._trouble = True, None
         try:
-            self._export(control)
+            export_in_child("remanence.models.embedder_export", "embedder", self.model, self.folder, report)
         except EngineError as error:
             self._trouble = error.message
             raise
@@ -138,33 +121,3 @@ class EmbedderSlot:
             self.preparing = False
         with self._lock:
             self._loaded = None
-
-    def _export(self, control: Control) -> None:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "remanence.models.embedder_export", self.model, str(self.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        noise: list[str] = []
-        said: list[str] = []
-        drains = [
-            threading.Thread(target=lambda: noise.extend(child.stderr or ()), daemon=True),
-            threading.Thread(target=lambda: said.extend(child.stdout or ()), daemon=True),
-        ]
-        for drain in drains:
-            drain.start()
-        try:
-            while child.poll() is None:
-                latest = msgspec.json.decode(said[-1], type=_Line) if said else _Line(0.0, "starting")
-                control.report(latest.progress, latest.message)  # also learns here that it was cancelled
-                time.sleep(_POLL_SECONDS)
-        finally:
-            child.kill()
-            code = child.wait()
-            for drain in drains:
-                drain.join(timeout=5)
-        if code != 0:
-            last = next((line.strip() for line in reversed(noise) if line.strip()), "no reason given")
-            raise EngineError("unavailable", f"The embedder {self.model} could not be prepared: {last}")

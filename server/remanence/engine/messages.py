@@ -5,7 +5,7 @@ JSON on the wire, camelCase, checked field by field: a wrong type is an error th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -261,7 +261,7 @@ class JobsResponse(Response, frozen=True, kw_only=True):
 
 
 class PrepareRequest(Request, frozen=True, kw_only=True):
-    """Prepare the embedder that the settings name (export, quantise, check); `force` does it again."""
+    """Prepare the models that the settings name (export, quantise, check); `force` does it again."""
 
     force: bool = False
 
@@ -324,6 +324,7 @@ class StatusResponse(Response, frozen=True, kw_only=True):
     versions: dict[str, str]
     home: str
     embedder: str
+    reranker: str | None = None
     sources: list[SourceState] = []
     jobs: list[Job] = []
     database_bytes: int = 0
@@ -350,4 +351,16 @@ class ErrorResponse(Response, frozen=True, kw_only=True):
 
 
 def to_json(message: Struct) -> bytes:
-    return msgspec.json.encode(message)
+    """As UTF-8; what that cannot say, the lone surrogates of a name that is not UTF-8, is a question mark."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_well_formed(msgspec.to_builtins(message)))
+
+
+def _well_formed(said: object) -> object:
+    if isinstance(said, str):
+        return said.encode("utf-8", "replace").decode()
+    if isinstance(said, dict):
+        return {name: _well_formed(each) for name, each in cast(dict[str, object], said).items()}
+    return list(map(_well_formed, cast(list[object], said))) if isinstance(said, list) else said

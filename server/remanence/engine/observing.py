@@ -11,6 +11,7 @@ from remanence import __version__
 from remanence.engine import messages as m
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
+from remanence.engine.reranking import RerankerSlot
 from remanence.memory.store import Store
 from remanence.paths import Home
 
@@ -23,6 +24,7 @@ def observe(
     store: Store,
     indexing: Indexing,
     embedders: EmbedderSlot,
+    rerankers: RerankerSlot,
     jobs: list[m.Job],
     degraded: str | None,
 ) -> m.StatusResponse:
@@ -38,6 +40,7 @@ def observe(
         versions=_versions(),
         home=str(home.root),
         embedder=embedders.describe(),
+        reranker=rerankers.describe(),
         jobs=jobs[:5],
         database_bytes=store.database.size(),
         forgotten=store.count_forgotten(),

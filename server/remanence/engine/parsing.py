@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from remanence.engine.messages import Request
-from remanence.engine.verbs import EngineError
+from remanence.engine.verbs import VERBS, EngineError
 
 R = TypeVar("R", bound=Request)
 
+# Made at import: msgspec (0.22) can end the process where two threads decode a type for the first time.
+_DECODERS: dict[type[Request], msgspec.json.Decoder[Request]] = {
+    verb.request: msgspec.json.Decoder(verb.request) for verb in VERBS.values()
+}
 _FIELD = re.compile(r"field `([^`]*)`|at `\$\.?([^`]*)`")
 _PLACE = re.compile(r" - at `[^`]*`")
 
@@ -23,7 +27,7 @@ def parse_request(data: object, request: type[R]) -> R:
     """
     try:
         if isinstance(data, bytes):
-            return msgspec.json.decode(data or b"{}", type=request)
+            return cast(R, _DECODERS[request].decode(data or b"{}"))
         return msgspec.convert({} if data is None else data, request)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error

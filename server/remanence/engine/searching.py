@@ -7,10 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 from remanence.engine import messages as m
 from remanence.engine.indexing import Indexing
+from remanence.engine.reranking import RerankerSlot
 from remanence.engine.verbs import Cancelled, moment
 from remanence.memory.passages import code_blocks, excerpt
 from remanence.memory.query import Place, RecallQuery
 from remanence.memory.recall import Recollection, recall
+from remanence.memory.reranking import Reranker
 from remanence.memory.rows import Row, Scope
 from remanence.memory.store import Store
 from remanence.memory.timestamps import now_ms
@@ -22,12 +24,18 @@ _LEAST_TYPED = 8  # characters; fewer say too little to search by meaning
 class Searching:
     """Recall over one engine's store and indexes."""
 
-    def __init__(self, store: Store, indexing: Indexing) -> None:
+    def __init__(self, store: Store, indexing: Indexing, rerankers: RerankerSlot) -> None:
         self._store = store
         self._indexing = indexing
+        self._rerankers = rerankers
 
-    def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> list[m.Memory]:
-        """Ranked memories, best first; empty where nothing is relevant."""
+    def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> tuple[list[m.Memory], str | None]:
+        """Ranked memories, best first, none where nothing is relevant; and why they are not reranked, if so.
+
+        The reranker is asked where the user asked in so many words, and named no side that should decide.
+        """
+        explicit = not request.automatic and request.mode == "hybrid"
+        reranker = self._rerankers.for_one_recall() if explicit else None
         query = RecallQuery(
             text=request.query,
             now_ms=now_ms(),
@@ -45,8 +53,9 @@ class Searching:
             automatic=request.automatic,
             min_score=request.min_score,
         )
-        found = self._recall(query, cancelled)
-        return [as_memory(each.row, each.score, each.excerpt, each.why) for each in found.memories]
+        found = self._recall(query, cancelled, reranker)
+        memories = [as_memory(each.row, each.score, each.excerpt, each.why) for each in found.memories]
+        return memories, found.not_reranked
 
     def complete(
         self, request: m.CompleteRequest, cancelled: Cancelled
@@ -92,7 +101,9 @@ class Searching:
         )
         return [each.row for each in self._recall(query, cancelled).memories]
 
-    def _recall(self, query: RecallQuery, cancelled: Cancelled) -> Recollection:
+    def _recall(
+        self, query: RecallQuery, cancelled: Cancelled, reranker: Reranker | None = None
+    ) -> Recollection:
         dense, embedder = self._indexing.by_meaning()
         return recall(
             query,
@@ -100,6 +111,7 @@ class Searching:
             lexical=self._indexing.lexical,
             dense=dense,
             embedder=embedder,
+            reranker=reranker,
             cancelled=cancelled,
         )
 

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from remanence.engine import messages as m
 from remanence.engine.capturing import clean
 from remanence.engine.doctor import examine
@@ -19,6 +17,8 @@ from remanence.engine.importing import Importer, named, source_states
 from remanence.engine.indexing import Indexing
 from remanence.engine.jobs import Control, Jobs, Work
 from remanence.engine.observing import observe
+from remanence.engine.parsing import parse_request
+from remanence.engine.reranking import RerankerSlot
 from remanence.engine.searching import Searching, as_memory
 from remanence.engine.verbs import VERBS, Cancelled, EngineError, Handler, invalid, moment
 from remanence.memory.database import StoreError
@@ -46,17 +46,18 @@ class Service:
         self.settings = settings
         self.records = ProgressRecords(store.database)
         self.embedders = EmbedderSlot(home, settings.embedder.model, settings.embedder.threads)
+        self.rerankers = RerankerSlot(home, settings.reranker.model, settings.embedder.threads)
         self.indexing = Indexing(home, store, self.embedders, settings.keywords.per_exchange)
-        self.searching = Searching(store, self.indexing)
+        self.searching = Searching(store, self.indexing, self.rerankers)
         self.importer = Importer(store, self.records, self.indexing.wake)
         self.jobs_queue = Jobs(self.records)
 
     def start(self) -> None:
-        """Begin the background work: indexing, jobs that were interrupted, the embedder if it is missing."""
+        """Begin the background work: indexing, jobs that were interrupted, models that are missing."""
         self.indexing.start()
         try:
             self.jobs_queue.take_up(self._resume)
-            if not self.embedders.is_prepared():
+            if not self.embedders.is_prepared() or self.rerankers.is_missing():
                 self.prepare(m.PrepareRequest(), _never)
         except StoreError as error:  # a full disk: what is stored can be recalled all the same
             log.warning("no job was started: %s", error)
@@ -72,6 +73,7 @@ class Service:
     def close(self) -> None:
         """End the background work and save the indexes."""
         self.jobs_queue.close()
+        self.rerankers.close()
         self.indexing.close()
         self.store.close()
 
@@ -106,14 +108,15 @@ class Service:
         )
 
     def recall(self, request: m.RecallRequest, cancelled: Cancelled) -> m.RecallResponse:
-        if not request.query.strip():
+        if not request.query:
             raise invalid("query: it is empty.", "query")
         started = time.perf_counter()
-        memories = self.searching.recall(request, cancelled)
+        blank = not request.query.strip()
+        memories, not_reranked = ([], None) if blank else self.searching.recall(request, cancelled)
         return m.RecallResponse(
             memories=memories,
             took_ms=round((time.perf_counter() - started) * 1000, 3),
-            degraded=self._degraded(),
+            degraded=self._degraded() or not_reranked,
         )
 
     def complete(self, request: m.CompleteRequest, cancelled: Cancelled) -> m.CompleteResponse:
@@ -121,9 +124,9 @@ class Service:
         return m.CompleteResponse(questions=questions, code_blocks=blocks, degraded=self._degraded())
 
     def enrich_prompt(self, request: m.EnrichPromptRequest, cancelled: Cancelled) -> m.EnrichPromptResponse:
-        if not request.prompt.strip():
+        if not request.prompt:
             raise invalid("prompt: it is empty.", "prompt")
-        rows = self.searching.for_prompt(request, _ENRICH_DEPTH, cancelled)
+        rows = self.searching.for_prompt(request, _ENRICH_DEPTH, cancelled) if request.prompt.strip() else []
         enriched = enrich(request.prompt, rows, request.token_budget)
         return m.EnrichPromptResponse(
             prompt=enriched.text,
@@ -192,11 +195,18 @@ class Service:
         return m.JobStarted(job_id=job.job_id)
 
     def doctor(self, request: m.DoctorRequest, cancelled: Cancelled) -> m.DoctorResponse:
-        return m.DoctorResponse(findings=examine(self.store, self.indexing, self.embedders, request))
+        findings = examine(self.store, self.indexing, self.embedders, self.rerankers, request)
+        return m.DoctorResponse(findings=findings)
 
     def status(self, request: m.Empty, cancelled: Cancelled) -> m.StatusResponse:
         return observe(
-            self.home, self.store, self.indexing, self.embedders, self.jobs_queue.list(), self._degraded()
+            self.home,
+            self.store,
+            self.indexing,
+            self.embedders,
+            self.rerankers,
+            self.jobs_queue.list(),
+            self._degraded() or self.rerankers.degraded(),
         )
 
     # Background work
@@ -209,8 +219,15 @@ class Service:
 
     def _prepare_work(self, request: m.PrepareRequest) -> Work:
         def work(control: Control) -> None:
-            self.embedders.prepare(control, force=request.force)
+            with_reranker = self.rerankers.is_missing() or (request.force and self.rerankers.model)
+            share = 0.5 if with_reranker else 1.0
+            self.embedders.prepare(
+                lambda progress, message: control.report(share * progress, message), force=request.force
+            )
             self.indexing.wake()
+            self.rerankers.prepare(
+                lambda progress, message: control.report(0.5 + 0.5 * progress, message), force=request.force
+            )
 
         return work
 
@@ -218,10 +235,10 @@ class Service:
         """The work of a job that an engine's end interrupted: each kind can be done twice without harm."""
         try:
             if kind == "import":
-                return self._import_work(msgspec.json.decode(request, type=m.ImportRequest))
+                return self._import_work(parse_request(request.encode(), m.ImportRequest))
             if kind == "prepare":
-                return self._prepare_work(msgspec.json.decode(request, type=m.PrepareRequest))
-        except msgspec.DecodeError:  # another version's words
+                return self._prepare_work(parse_request(request.encode(), m.PrepareRequest))
+        except EngineError:  # another version's words
             return None
         return self.importer.sync if kind == "sync" else None
 

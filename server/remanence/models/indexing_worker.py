@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from remanence.models.child_stdout import claim_stdout
-from remanence.models.embedder import Embedder, EmbedderError
+from remanence.models.embedder import Embedder, ModelError
 from remanence.models.worker_messages import KeywordBatch, KeywordReply
 
 _NICENESS = 10
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         os.nice(_NICENESS)
     try:
         embedder = Embedder.load(Path(arguments[0]))
-    except EmbedderError as error:
+    except ModelError as error:
         reply(KeywordReply(error=str(error)))
         return 1
     from remanence.models.keybert_backend import KeywordExtractor
