@@ -6,46 +6,83 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remanence.memory.fusion import Evidence, fused, known_cosines, lexical_evidence, relevant
+from remanence.memory.fusion import (
+    BOTH,
+    MEANING,
+    WORDS,
+    Evidence,
+    coverage,
+    known_cosines,
+    relevant,
+    scores,
+    share_of_highest,
+    weights,
+)
 
 share = st.floats(0, 1, width=32)
+cosine = st.floats(-1, 1, width=32)
 
 
 def evidence(*candidates: tuple[float, float, float]) -> Evidence:
+    """Of cosine (to the whole and to the best unit), BM25 of all the text, coverage."""
     columns = np.array(candidates, dtype=np.float32).reshape(-1, 3)
-    return Evidence(columns[:, 0], columns[:, 1], columns[:, 2])
+    nothing = np.zeros(len(columns), dtype=np.float32)
+    return Evidence(columns[:, 0], columns[:, 0], columns[:, 1], nothing, columns[:, 2])
 
 
 def test_where_no_word_matches_the_cosine_alone_ranks() -> None:
-    scores = fused(evidence((0.3, 0, 0), (0.6, 0, 0), (0.5, 0, 0)))
-    assert np.argsort(-scores).tolist() == [1, 2, 0]
+    found = scores(evidence((0.3, 0, 0), (0.6, 0, 0), (0.5, 0, 0)), BOTH)
+    assert np.argsort(-found).tolist() == [1, 2, 0]
 
 
 def test_a_full_match_of_the_words_outweighs_a_somewhat_closer_meaning() -> None:
-    scores = fused(evidence((0.5, 0.6, 1.0), (0.65, 0.05, 0.1)))
-    assert scores[0] > scores[1]
+    matching, closer = scores(evidence((0.5, 0.6, 1.0), (0.65, 0.05, 0.1)), BOTH)
+    assert matching > closer
+
+
+def test_a_piece_that_answers_outweighs_a_whole_that_is_about_the_subject() -> None:
+    whole = np.array([0.3, 0.5], dtype=np.float32)
+    best = np.array([0.7, 0.5], dtype=np.float32)
+    nothing = np.zeros(2, dtype=np.float32)
+    piece, subject = scores(Evidence(whole, best, nothing, nothing, nothing), BOTH)
+    assert piece > subject
+
+
+def test_the_same_words_count_more_in_the_question_than_in_the_answer() -> None:
+    nothing, same = np.zeros(2, dtype=np.float32), np.full(2, 0.5, dtype=np.float32)
+    question = np.array([0.4, 0.0], dtype=np.float32)
+    for by in (BOTH, WORDS):
+        asked, answered = scores(Evidence(nothing, nothing, same, question, same), by)
+        assert asked > answered
 
 
 def test_words_that_occur_nowhere_count_as_missed() -> None:
     bm25 = np.array([2.0], dtype=np.float32)
     held = np.array([[True, False]])
-    known_only = lexical_evidence(bm25, held[:, :1], np.array([1.0], dtype=np.float32))
-    with_unknown = lexical_evidence(bm25, held, np.array([1.0, 3.0], dtype=np.float32))
-    assert with_unknown[0][0] < known_only[0][0]
-    assert with_unknown[1].tolist() == [0.25]
+    known, unknown = np.array([1.0], dtype=np.float32), np.array([1.0, 3.0], dtype=np.float32)
+    assert share_of_highest(bm25, unknown)[0] < share_of_highest(bm25, known)[0]
+    assert coverage(held, unknown).tolist() == [0.25]
 
 
 def test_a_query_without_words_has_no_lexical_side() -> None:
-    none = np.zeros((2, 0), dtype=np.bool_)
-    strengths, coverages = lexical_evidence(np.zeros(2, np.float32), none, np.zeros(0, np.float32))
-    assert (strengths.tolist(), coverages.tolist()) == ([0, 0], [0, 0])
+    none = np.zeros(0, dtype=np.float32)
+    assert share_of_highest(np.ones(2, np.float32), none).tolist() == [0, 0]
+    assert coverage(np.zeros((2, 0), dtype=np.bool_), none).tolist() == [0, 0]
+
+
+def test_one_side_alone_asks_nothing_of_the_other() -> None:
+    known = evidence((0.9, 0.0, 0.0), (0.1, 0.8, 1.0))
+    assert weights(dense=True, lexical=False) == MEANING
+    assert np.argmax(scores(known, MEANING)) == 0
+    assert weights(dense=False, lexical=True) == WORDS
+    assert np.argmax(scores(known, WORDS)) == 1
 
 
 def test_a_text_without_a_vector_is_judged_by_its_words() -> None:
     missing = evidence((np.nan, 0.5, 1.0), (np.nan, 0.0, 0.0), (0.7, 0, 0))
-    cosines = known_cosines(missing)
-    assert not np.isnan(cosines).any()
-    assert cosines[0] > cosines[1]
+    whole, best = known_cosines(missing)
+    assert not np.isnan(whole).any()
+    assert best[0] > best[1]
     assert relevant(missing, automatic=True).tolist() == [True, False, True]
 
 
@@ -62,8 +99,8 @@ def test_in_doubt_only_the_explicit_question_is_answered() -> None:
 
 
 def test_about_one_conversation_little_is_enough_but_not_nothing() -> None:
-    assert relevant(evidence((0.28, 0.0, 0.0)), automatic=False, conversation=True).any()
-    assert not relevant(evidence((0.28, 0.0, 0.0)), automatic=True, conversation=True).any()
+    assert relevant(evidence((0.22, 0.0, 0.0)), automatic=False, conversation=True).any()
+    assert not relevant(evidence((0.22, 0.0, 0.0)), automatic=True, conversation=True).any()
     assert not relevant(evidence((0.1, 0.0, 0.0)), automatic=False, conversation=True).any()
 
 
@@ -72,17 +109,17 @@ def test_an_exact_identifier_is_relevant_however_little_the_model_knows_of_it() 
     assert relevant(evidence((np.nan, 0.4, 1.0)), automatic=True, dense=False).any()
 
 
-@given(st.lists(st.tuples(st.floats(-1, 1, width=32), share, share), min_size=1, max_size=20))
-def test_scores_stay_within_one_and_more_evidence_never_lowers_them(
+@given(st.lists(st.tuples(cosine, share, share), min_size=1, max_size=20))
+def test_scores_stay_within_about_one_and_more_of_the_words_or_the_meaning_never_lowers_them(
     candidates: list[tuple[float, float, float]],
 ) -> None:
-    scores = fused(evidence(*candidates))
-    assert np.all(scores <= 1 + 1e-6)
-    better = fused(evidence(*[(min(c + 0.1, 1), min(s + 0.1, 1), min(v + 0.1, 1)) for c, s, v in candidates]))
-    assert np.all(better >= scores - 1e-6)
+    found = scores(evidence(*candidates), BOTH)
+    assert np.all(found <= 1 + 1e-6)
+    better = scores(evidence(*[(min(c + 0.1, 1), s, min(v + 0.1, 1)) for c, s, v in candidates]), BOTH)
+    assert np.all(better >= found - 1e-6)
 
 
-@given(st.lists(st.tuples(st.floats(-1, 1, width=32), share, share), max_size=20))
+@given(st.lists(st.tuples(cosine, share, share), max_size=20))
 def test_the_automatic_gate_lets_through_no_more_than_the_explicit_one(
     candidates: list[tuple[float, float, float]],
 ) -> None:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from remanence.memory import terms
 from remanence.memory.backlog import LexicalRow
 from remanence.memory.dense import Cancelled, DenseIndex
+from remanence.memory.fusion import EXPLICIT_GATE
 from remanence.memory.lexical import LexicalIndex
 from remanence.memory.query import Place, RecallQuery
 from remanence.memory.recall import Recollection, recall
-from remanence.memory.rows import Row, Scope
+from remanence.memory.rows import Row, Scope, Turn
 
 DAY = 86_400_000
 NOW = 1_740_000_000_000
@@ -69,18 +70,18 @@ class Memories:
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         return [self.all[number] for number in numbers if number in self.all]
 
-    def following(self, numbers: Sequence[int]) -> dict[int, int]:
-        turns: dict[int, int] = {}
+    def turns(self, numbers: Sequence[int]) -> dict[int, Turn]:
+        turns: dict[int, Turn] = {}
         for row in (self.all[number] for number in numbers if number in self.all):
-            later = [
+            others = [
                 other.row
                 for other in self.all.values()
-                if row.conversation_id
-                and other.conversation_id == row.conversation_id
-                and other.row > row.row
+                if row.conversation_id and other.conversation_id == row.conversation_id
             ]
-            if later:
-                turns[row.row] = min(later)
+            if others:
+                before = max((other for other in others if other < row.row), default=None)
+                after = min((other for other in others if other > row.row), default=None)
+                turns[row.row] = Turn(before, after, len(row.question) + len(row.answer))
         return turns
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
@@ -159,7 +160,9 @@ def test_reasons_are_given_in_the_words_of_the_query(memories: Memories) -> None
 @pytest.mark.parametrize("text", ["recipe for banana bread", "", "   ", "\x00\ud800"])
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
 def test_nothing_relevant_is_nothing_returned(memories: Memories, text: str, mode: str) -> None:
-    assert memories.recall(text, mode=mode) == Recollection(())
+    found = memories.recall(text, mode=mode)
+    assert (found.memories, found.degraded) == ((), None)
+    assert found.evidence < EXPLICIT_GATE
 
 
 def test_unasked_it_is_silent_where_it_would_answer_a_question(memories: Memories) -> None:
@@ -282,7 +285,7 @@ def test_different_answers_to_one_question_are_kept_apart(tmp_path: Path) -> Non
     assert len(memories.found("clear npm cache")) == 2
 
 
-def test_a_turn_gains_by_the_better_match_beside_it_in_its_conversation_alone(tmp_path: Path) -> None:
+def test_a_turn_gains_by_the_turn_beside_it_in_its_conversation_alone(tmp_path: Path) -> None:
     memories = Memories(
         tmp_path,
         row(1, "We adopted a puppy in Lisbon during the holiday", "How lovely", conversation_id="a"),
@@ -292,15 +295,15 @@ def test_a_turn_gains_by_the_better_match_beside_it_in_its_conversation_alone(tm
     )
     found = memories.recall("name of the puppy adopted in Lisbon on holiday").memories
     assert [memory.row.row for memory in found] == [1, 3, 2]
-    assert ["beside a better match" in memory.why for memory in found] == [False, True, False]
+    assert ["with the turn beside it" in memory.why for memory in found] == [True, True, False]
 
 
 def test_within_a_conversation_a_weak_match_is_answered_too(tmp_path: Path) -> None:
     memories = Memories(tmp_path, row(1, "nginx timeout behind the proxy", "raise it", conversation_id="c"))
-    text = "what was decided concerning the timeout, bandwidth, quotas, latency budget"
-    assert memories.found(text, mode="lexical") == []
-    assert memories.found(text, mode="lexical", scope=Scope(conversation_id="c")) == [1]
-    assert memories.found(text, mode="lexical", scope=Scope(conversation_id="c"), automatic=True) == []
+    text = "decided concerning the timeout, bandwidth, quotas, latency"
+    assert memories.found(text) == []
+    assert memories.found(text, scope=Scope(conversation_id="c")) == [1]
+    assert memories.found(text, scope=Scope(conversation_id="c"), automatic=True) == []
 
 
 def test_limit_and_least_score_hold(memories: Memories) -> None:
@@ -337,3 +340,35 @@ def test_a_cancelled_recall_stops_at_the_next_stage(memories: Memories, after: i
             cancelled=cancelled,
         )
     assert asked == after + 1
+
+
+RULES = [
+    row(1, "From now on start all function names with q_", "Understood", conversation_id="c"),
+    row(2, "Let us talk about the release party", "Gladly", conversation_id="c"),
+    row(3, "From now on start all function names with z_", "Noted", conversation_id="c"),
+]
+
+
+def test_a_rule_that_changed_later_stands_below_its_change_and_says_so(tmp_path: Path) -> None:
+    first, second = Memories(tmp_path, *RULES).recall("how do function names start").memories[:2]
+    assert (first.row.row, second.row.row) == (3, 1)
+    assert "changed later in the conversation" in second.why
+    assert "changed later in the conversation" not in first.why
+
+
+def test_a_later_turn_of_another_conversation_changes_nothing(tmp_path: Path) -> None:
+    apart = [replace(each, conversation_id=str(each.row)) for each in RULES]
+    found = Memories(tmp_path, *apart).recall("how do function names start").memories
+    assert not any("changed later in the conversation" in memory.why for memory in found)
+
+
+def test_a_passage_quoted_word_for_word_is_found_first_and_says_so(tmp_path: Path) -> None:
+    words = "the retry budget of the gateway is three attempts per minute"
+    shuffled = "per minute the gateway attempts three of the retry is budget the"
+    memories = Memories(
+        tmp_path, row(1, "How often?", f"Well: {shuffled}."), row(2, "How often?", f"Well: {words}.")
+    )
+    first, second = memories.recall(words).memories
+    assert first.row.row == 2
+    assert "says it in the same words" in first.why
+    assert "says it in the same words" not in second.why

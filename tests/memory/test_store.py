@@ -15,7 +15,7 @@ from remanence.memory.database import Database, StoreError
 from remanence.memory.exchange import Exchange, Status
 from remanence.memory.identity import identify
 from remanence.memory.migrations import MIGRATIONS
-from remanence.memory.rows import Scope
+from remanence.memory.rows import Scope, Turn
 from remanence.memory.store import Candidate, Captured, Store
 
 ASKED = 1_780_000_000_000
@@ -167,7 +167,9 @@ def test_a_scope_compares_every_field_it_has(store: Store) -> None:
     assert found(tool="nobody") == []
 
 
-def test_the_next_turn_is_the_one_stored_next_in_the_same_conversation(store: Store) -> None:
+def test_a_turn_stands_between_those_stored_before_and_after_it_in_the_same_conversation(
+    store: Store,
+) -> None:
     conversations = ("a", "b", "a", "", "a", "")
     capture(
         store,
@@ -177,10 +179,16 @@ def test_the_next_turn_is_the_one_stored_next_in_the_same_conversation(store: St
         ),
     )
     rows = store.scope(Scope()).tolist()
-    assert store.following([*rows, 10_000]) == {rows[0]: rows[2], rows[2]: rows[4]}
-    assert store.following([]) == {}
+    length = len("question 0") + len(exchange().answer)
+    assert store.turns([*rows, 10_000]) == {
+        rows[0]: Turn(None, rows[2], length),
+        rows[1]: Turn(None, None, length),
+        rows[2]: Turn(rows[0], rows[4], length),
+        rows[4]: Turn(rows[2], None, length),
+    }
+    assert store.turns([]) == {}
     store.forget([store.rows([rows[2]])[0].id])
-    assert store.following(rows) == {rows[0]: rows[4]}
+    assert store.turns(rows)[rows[0]].after == rows[4]
 
 
 def test_a_failing_batch_leaves_nothing_behind(store: Store) -> None:
@@ -198,6 +206,13 @@ def test_every_change_has_a_revision_of_its_own(store: Store) -> None:
     assert store.revision() == before + 2
     assert store.count_changed(before) == 2
     assert [row.question for row in store.unindexed(before, 1)] == ["q2"]
+
+
+def test_what_an_import_stored_does_not_hide_what_was_captured_just_before(store: Store) -> None:
+    before = store.revision()
+    capture(store, exchange("captured", "a"))
+    capture(store, *(exchange(f"imported {number}", "a", origin="/a.jsonl") for number in range(300)))
+    assert [row.question for row in store.unindexed(before, 200)] == ["captured"]
 
 
 def test_the_file_is_private(store: Store) -> None:

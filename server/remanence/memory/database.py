@@ -96,6 +96,11 @@ class Database:
                 self._open_readers.append(connection)
         return connection
 
+    def revision(self) -> int:
+        """The number of the newest change."""
+        found = self.reader().execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+        return int(found[0])
+
     @staticmethod
     def next_revision(connection: sqlite3.Connection) -> int:
         """Count one more change, within the caller's transaction."""

@@ -11,12 +11,14 @@ from remanence.memory.database import Database
 from remanence.memory.timestamps import now_ms
 
 _KEPT_JOBS = 200
+_POSITION = "position of job "  # and its id: the key in `meta`, where it stands while the job is unfinished
+_JOBS = f"SELECT *, (SELECT value FROM meta WHERE key = '{_POSITION}' || id) AS position FROM jobs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """Long work. `request` is the JSON of what was asked, so that it can be taken up again after each of
-    its `interruptions` by an engine's end."""
+    """Long work. `request` is the JSON of what was asked and `position` says, in the work's own words, how
+    far it is, so that it can be taken up again after each of its `interruptions` by an engine's end."""
 
     id: str
     kind: str
@@ -28,6 +30,7 @@ class JobRecord:
     reasons: Sequence[str] = ()
     error: str | None = None
     interruptions: int = 0
+    position: str = ""
     created_at: int = 0
     finished_at: int | None = None
 
@@ -50,18 +53,7 @@ class ProgressRecords:
     def put_job(self, job: JobRecord) -> None:
         """Write a job as it stands now; the oldest finished ones make room."""
         with self._database.transaction() as connection:
-            connection.execute(
-                """
-                INSERT OR REPLACE INTO jobs (id, kind, state, request, progress, message, figures, reasons,
-                    error, interruptions, created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [
-                    *(job.id, job.kind, job.state, job.request, job.progress, job.message),
-                    json.dumps(dict(job.figures)),
-                    json.dumps(list(job.reasons), ensure_ascii=False),
-                    *(job.error, job.interruptions, job.created_at, job.finished_at),
-                ],
-            )
+            write_job(connection, job)
             connection.execute(
                 "DELETE FROM jobs WHERE finished_at IS NOT NULL AND id NOT IN"
                 " (SELECT id FROM jobs ORDER BY created_at DESC LIMIT ?)",
@@ -71,18 +63,18 @@ class ProgressRecords:
     def jobs(self, limit: int = 50) -> list[JobRecord]:
         """The newest jobs, newest first."""
         records = self._database.reader().execute(
-            "SELECT * FROM jobs ORDER BY created_at DESC, rowid DESC LIMIT ?", [limit]
+            f"{_JOBS} ORDER BY created_at DESC, rowid DESC LIMIT ?", [limit]
         )
         return [_job(record) for record in records]
 
     def job(self, job_id: str) -> JobRecord | None:
-        found = self._database.reader().execute("SELECT * FROM jobs WHERE id = ?", [job_id]).fetchone()
+        found = self._database.reader().execute(f"{_JOBS} WHERE id = ?", [job_id]).fetchone()
         return _job(found) if found else None
 
     def unfinished_jobs(self) -> list[JobRecord]:
         """Jobs that an engine's end interrupted, oldest first."""
         records = self._database.reader().execute(
-            "SELECT * FROM jobs WHERE finished_at IS NULL ORDER BY created_at, rowid"
+            f"{_JOBS} WHERE finished_at IS NULL ORDER BY created_at, rowid"
         )
         return [_job(record) for record in records]
 
@@ -119,6 +111,26 @@ class ProgressRecords:
             )
 
 
+def write_job(connection: sqlite3.Connection, job: JobRecord) -> None:
+    """Write a job as it stands now, within the caller's transaction."""
+    connection.execute(
+        """
+        INSERT OR REPLACE INTO jobs (id, kind, state, request, progress, message, figures, reasons,
+            error, interruptions, created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            *(job.id, job.kind, job.state, job.request, job.progress, job.message),
+            json.dumps(dict(job.figures)),
+            json.dumps(list(job.reasons), ensure_ascii=False),
+            *(job.error, job.interruptions, job.created_at, job.finished_at),
+        ],
+    )
+    if job.finished_at is not None:
+        connection.execute("DELETE FROM meta WHERE key = ?", [_POSITION + job.id])
+    elif job.position:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [_POSITION + job.id, job.position])
+
+
 def _job(record: sqlite3.Row) -> JobRecord:
     return JobRecord(
         id=record["id"],
@@ -131,6 +143,7 @@ def _job(record: sqlite3.Row) -> JobRecord:
         reasons=tuple(json.loads(record["reasons"])),
         error=record["error"],
         interruptions=record["interruptions"],
+        position=record["position"] or "",
         created_at=record["created_at"],
         finished_at=record["finished_at"],
     )

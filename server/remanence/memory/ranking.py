@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from remanence.memory import terms
-from remanence.memory.dense import DenseIndex
 from remanence.memory.query import RecallQuery
 from remanence.memory.rows import Row
 from remanence.memory.time_expressions import Span
+
+Floats = NDArray[np.float32]
 
 # Small against the difference that a matching word makes (some .1): they decide between equals.
 _SAME_FILE = 0.05
@@ -20,7 +22,11 @@ _SAME_LANGUAGE = 0.01
 _KEYWORDS = 0.02
 _RECENT = 0.01
 _RECENT_HALF_LIFE_MS = 30 * 86_400_000
-_IN_SPAN = 0.08
+_IN_SPAN = 0.15
+_READ = 2000  # characters of a query that phrases are taken from
+_PHRASES = 0.25
+_PHRASE = 3  # words
+_MOST_PHRASES = 12
 _SUPERSEDED = 0.05
 _NEAR = 0.97
 _SAME_WORDS = 0.9
@@ -40,10 +46,22 @@ def with_priors(
     ranked: Sequence[Ranked], query: RecallQuery, query_terms: Sequence[str], span: Span | None
 ) -> list[Ranked]:
     """Move rows by where the user is, when they mean, and how new each is; best first."""
-    return sorted((_moved(each, query, query_terms, span) for each in ranked), key=lambda each: -each.score)
+    phrases = _phrases(query.text)
+    moved = (_moved(each, query, query_terms, span, phrases) for each in ranked)
+    return sorted(moved, key=lambda each: -each.score)
 
 
-def _moved(each: Ranked, query: RecallQuery, query_terms: Sequence[str], span: Span | None) -> Ranked:
+def _phrases(text: str) -> list[str]:
+    """Runs of three words of a query as written, spread over all of it where there are many."""
+    words = text[:_READ].lower().split()
+    runs = [" ".join(words[i : i + _PHRASE]) for i in range(len(words) - _PHRASE + 1)]
+    step = max(1, len(runs) / _MOST_PHRASES)
+    return [runs[int(i * step)] for i in range(min(len(runs), _MOST_PHRASES))]
+
+
+def _moved(
+    each: Ranked, query: RecallQuery, query_terms: Sequence[str], span: Span | None, phrases: Sequence[str]
+) -> Ranked:
     row, place = each.row, query.place
     why = list(each.why)
     score = each.score
@@ -58,6 +76,12 @@ def _moved(each: Ranked, query: RecallQuery, query_terms: Sequence[str], span: S
     if row.keywords and query_terms:
         keywords = set(terms.stems(" ".join(row.keywords)))
         score += _KEYWORDS * sum(term in keywords for term in query_terms) / len(query_terms)
+    if phrases:
+        text = f"{row.question}\n{row.answer}".lower()
+        share = sum(phrase in text for phrase in phrases) / len(phrases)
+        score += _PHRASES * share
+        if share >= 0.5:
+            why.append("says it in the same words")
     if span is not None and span.since <= row.time <= span.until:
         score += _IN_SPAN
         why.append(f"from {span.phrase.strip()}, as asked")
@@ -81,17 +105,17 @@ def demote_superseded(ranked: Sequence[Ranked]) -> list[Ranked]:
     return sorted(moved, key=lambda each: (-each.score, each.row.superseded_by is not None))
 
 
-def collapse_duplicates(ranked: Sequence[Ranked], dense: DenseIndex | None) -> list[Ranked]:
+def collapse_duplicates(ranked: Sequence[Ranked], vectors: Floats | None) -> list[Ranked]:
     """Of memories that say the same, keep the newest at the best one's place, and say how many there were.
 
     The same: vectors with a cosine of .97 and nine tenths of the words in common. An answer and the one
-    that replaced it are kept apart.
+    that replaced it are kept apart. `vectors` (n, d) are those of the candidates.
     """
-    if dense is None or len(ranked) < 2:
+    if vectors is None or len(ranked) < 2:
         return list(ranked)
-    vectors = dense.vectors(np.array([each.row.row for each in ranked], dtype=np.int64))
+    theirs = vectors[[each.candidate for each in ranked]]
     # not `@`: for a product this small BLAS would start threads, which costs ten times the product
-    alike = np.einsum("id,jd->ij", vectors, vectors) >= _NEAR
+    alike = np.einsum("id,jd->ij", theirs, theirs) >= _NEAR
     words: dict[int, set[str]] = {}
     kept: list[Ranked] = []
     taken: set[int] = set()

@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory import fusion
-from remanence.memory.context import leaning, lent_by_neighbours
-from remanence.memory.dense import Cancelled, DenseIndex, never
+from remanence.memory.candidates import Candidates, Rowids, Sides
+from remanence.memory.context import lent_by_neighbours
+from remanence.memory.dense import Cancelled, DenseIndex, Near, never
 from remanence.memory.fresh import fresh_evidence
-from remanence.memory.fusion import Evidence
+from remanence.memory.fusion import Floats
 from remanence.memory.index_files import IndexReadError
 from remanence.memory.lexical import LexicalIndex, LexicalQuery
 from remanence.memory.passages import excerpt
 from remanence.memory.query import RecallQuery, surface_words
 from remanence.memory.ranking import Ranked, collapse_duplicates, demote_superseded, with_priors
+from remanence.memory.reranking import Reranker, reranked
 from remanence.memory.rows import Row, Rows
 from remanence.memory.time_expressions import find_span
-
-Rowids = NDArray[np.int64]
-Floats = NDArray[np.float32]
+from remanence.memory.validity import earlier_below_later
 
 _DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
-_IN_CONTEXT = 100  # looked at together with their neighbours, or three times what was asked for
+_IN_CONTEXT = 60  # looked at together with their neighbours, or three times what was asked for
 _LOOKED_AT = 40  # rows read from the store for the last steps, or three times what was asked for
 _FRESH = 200
 _OPENING = 2000  # characters of a long prompt in which a time is looked for
@@ -56,17 +56,24 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """Memories, best first. `degraded` says in words what recall had to do without."""
+    """Memories, best first. `degraded` says in words what recall had to do without; `evidence` is the
+    strongest that was found (see `fusion.strength`), which decides whether anything is returned;
+    `not_reranked` says why a reranker that was given did not judge all it should have."""
 
     memories: tuple[Recalled, ...]
     degraded: str | None = None
+    evidence: float = 0.0
+    not_reranked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
-    rowids: Rowids
-    evidence: Evidence
-    held: NDArray[np.bool_]
+class _InContext:
+    """Candidates with what their neighbours lend each, and their vectors (n, d) where there are any."""
+
+    candidates: Candidates
+    own: Floats
+    lent: Floats
+    vectors: Floats | None
 
 
 def recall(
@@ -76,6 +83,7 @@ def recall(
     lexical: LexicalIndex | None,
     dense: DenseIndex | None,
     embedder: QueryEmbedder | None,
+    reranker: Reranker | None = None,
     cancelled: Callable[[], bool] = never,
 ) -> Recollection:
     """Find memories. Without an embedder or a dense index the words decide alone, and the other way
@@ -102,62 +110,58 @@ def recall(
     words = lexical.query(query.words) if lexical is not None else _no_words()
     try:
         found = _by_words(query, words, lexical, among) if lexical is not None and use_lexical else _none()
-        vector = encoding.result() if encoding is not None else None
         _check(cancelled)
-        near = _by_meaning(query, dense, vector, among, cancelled)
-        candidates = _gather(words, lexical, found, near, dense, vector)
+        sides = Sides(words, lexical, dense, encoding.result() if encoding is not None else None)
+        _check(cancelled)
+        near = _by_meaning(query, sides, among, cancelled)
+        _check(cancelled)
+        candidates = sides.know(np.union1d(near.rowids, found), near)
     except IndexReadError:
         if not use_dense:
             raise
         degraded = "The lexical index is damaged: memories are found by their meaning alone."
         use_lexical = False
-        vector = encoding.result() if encoding is not None else None
-        near = _by_meaning(query, dense, vector, among, cancelled)
-        candidates = _gather(words, None, _none(), near, dense, vector)
+        sides = Sides(words, None, dense, encoding.result() if encoding is not None else None)
+        near = _by_meaning(query, sides, among, cancelled)
+        candidates = sides.know(near.rowids, near)
     _check(cancelled)
-
-    known = {int(rowid) for rowid in candidates.rowids}
-    fresh: list[Row] = []
     if lexical is not None and use_lexical:
-        fresh = [
-            row
-            for row in rows.unindexed(indexed, _FRESH)
-            if row.row not in known and (among is None or bool(np.isin(row.row, among)))
-        ]
-    fresh, bm25, held = fresh_evidence(fresh, words)
-    candidates = _joined(candidates, fresh, bm25, held, words, dense, vector)
+        candidates = _with_fresh(candidates, sides, rows.unindexed(indexed, _FRESH), among)
 
-    scores = fusion.fused(candidates.evidence, dense=use_dense, lexical=use_lexical)
-    kept = np.flatnonzero(
-        fusion.relevant(
-            candidates.evidence,
+    by = fusion.weights(use_dense, use_lexical)
+    strength = fusion.strength(candidates.evidence, dense=use_dense, lexical=use_lexical)
+
+    def relevant(of: Candidates) -> Rowids:
+        flags = fusion.relevant(
+            of.evidence,
             automatic=query.automatic,
             conversation=query.scope.conversation_id is not None,
             dense=use_dense,
             lexical=use_lexical,
         )
+        return np.flatnonzero(flags)
+
+    kept = _best(
+        relevant(candidates), fusion.scores(candidates.evidence, by), max(_IN_CONTEXT, 3 * query.limit)
     )
-    kept = _best(kept, scores, max(_IN_CONTEXT, 3 * query.limit))
-    lent = np.zeros_like(scores)
-    lent[kept] = lent_by_neighbours(
-        candidates.rowids[kept],
-        candidates.evidence.of(kept),
-        candidates.held[kept],
-        words.idf,
-        rows.following(candidates.rowids[kept].tolist()),
-        dense=use_dense,
-        lexical=use_lexical,
-    )
-    kept = _best(kept, scores + lent, max(_LOOKED_AT, 3 * query.limit))
-    by_row = {row.row: row for row in rows.rows(candidates.rowids[kept].tolist())}
+    context = _in_context(candidates, kept, sides, rows, among, by)
+    _check(cancelled)
+    scores = context.own + context.lent
+    kept = _best(relevant(context.candidates), scores, max(_LOOKED_AT, 3 * query.limit))
+    by_row = {row.row: row for row in rows.rows(context.candidates.rowids[kept].tolist())}
     _check(cancelled)
     ranked = [
-        _ranked(row, i, float(scores[i]), float(lent[i]))
+        Ranked(row, float(scores[i]), i, ("with the turn beside it",) if context.lent[i] >= _LENT else ())
         for i in kept.tolist()
-        if (row := by_row.get(int(candidates.rowids[i]))) is not None
+        if (row := by_row.get(int(context.candidates.rowids[i]))) is not None
     ]
     ranked = with_priors(ranked, query, words.terms, find_span(query.text[:_OPENING], query.now_ms))
-    ranked = collapse_duplicates(ranked, dense)
+    ranked = collapse_duplicates(ranked, context.vectors)
+    not_reranked: str | None = None
+    if reranker is not None:
+        judged = reranked(ranked, query.text, words.terms, reranker, cancelled)
+        ranked, not_reranked = judged.ranked, judged.without
+    ranked = earlier_below_later(ranked, context.candidates.held, words.idf, context.vectors)
     ranked = demote_superseded(ranked)
     if query.min_score is not None:
         ranked = [each for each in ranked if each.score >= query.min_score]
@@ -166,13 +170,13 @@ def recall(
     memories = tuple(
         Recalled(
             row=each.row,
-            score=round(min(each.score, 1.0), 4),
+            score=round(min(max(each.score, 0.0), 1.0), 4),
             excerpt=excerpt(each.row.answer, words.terms),
-            why=(*_reasons(each.candidate, candidates, words, written), *each.why),
+            why=(*_reasons(each.candidate, context.candidates, words, written), *each.why),
         )
         for each in ranked[: query.limit]
     )
-    return Recollection(memories, degraded)
+    return Recollection(memories, degraded, float(strength.max(initial=0.0)), not_reranked)
 
 
 def _by_words(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, among: Rowids | None) -> Rowids:
@@ -183,78 +187,49 @@ def _by_words(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, am
 
 
 def _by_meaning(
-    query: RecallQuery,
-    dense: DenseIndex | None,
-    vector: Floats | None,
-    among: Rowids | None,
-    cancelled: Callable[[], bool],
-) -> tuple[Rowids, Floats]:
+    query: RecallQuery, sides: Sides, among: Rowids | None, cancelled: Callable[[], bool]
+) -> Near:
     """The rows nearest to the query's vector, and their cosines."""
-    if dense is None or vector is None:
-        return _none(), np.empty(0, dtype=np.float32)
-    return dense.search(vector, max(_DEPTH, query.limit), among, cancelled)
+    if sides.dense is None or sides.vector is None:
+        nothing = np.empty(0, dtype=np.float32)
+        return Near(_none(), nothing, nothing)
+    return sides.dense.search(sides.vector, max(_DEPTH, query.limit), among, cancelled)
 
 
-def _gather(
-    words: LexicalQuery,
-    lexical: LexicalIndex | None,
-    found: Rowids,
-    near: tuple[Rowids, Floats],
-    dense: DenseIndex | None,
-    vector: Floats | None,
-) -> _Candidates:
-    """What both sides know of all that either found."""
-    rowids = np.union1d(near[0], found)
-    cosines = np.full(len(rowids), np.nan, dtype=np.float32)
-    is_near = np.isin(rowids, near[0])
-    cosines[np.searchsorted(rowids, near[0])] = near[1]
-    cosines[~is_near] = _cosines(rowids[~is_near], dense, vector)
-    if lexical is None:
-        nothing = np.zeros(len(rowids), dtype=np.float32)
-        held = np.zeros((len(rowids), len(words.terms)), dtype=np.bool_)
-        return _Candidates(rowids, Evidence(cosines, nothing, nothing), held)
-    bm25, held = lexical.evidence(words, rowids)
-    strengths, coverages = fusion.lexical_evidence(bm25, held, words.idf)
-    return _Candidates(rowids, Evidence(cosines, strengths, coverages), held)
-
-
-def _joined(
-    candidates: _Candidates,
-    fresh: list[Row],
-    bm25: Floats,
-    held: NDArray[np.bool_],
-    words: LexicalQuery,
-    dense: DenseIndex | None,
-    vector: Floats | None,
-) -> _Candidates:
-    if not fresh:
+def _with_fresh(candidates: Candidates, sides: Sides, fresh: list[Row], among: Rowids | None) -> Candidates:
+    """The candidates, and what was captured a moment ago and shares a word with the query."""
+    known = {int(rowid) for rowid in candidates.rowids}
+    new = [row for row in fresh if row.row not in known and (among is None or bool(np.isin(row.row, among)))]
+    new, body, question, held = fresh_evidence(new, sides.words)
+    if not new:
         return candidates
-    rowids = np.array([row.row for row in fresh], dtype=np.int64)
-    strengths, coverages = fusion.lexical_evidence(bm25, held, words.idf)
-    old = candidates.evidence
-    return _Candidates(
-        np.concatenate([candidates.rowids, rowids]),
-        Evidence(
-            np.concatenate([old.cosines, _cosines(rowids, dense, vector)]),
-            np.concatenate([old.strengths, strengths]),
-            np.concatenate([old.coverages, coverages]),
-        ),
-        np.concatenate([candidates.held, held]),
-    )
+    rowids = np.array([row.row for row in new], dtype=np.int64)
+    return candidates.then(sides.know_fresh(rowids, body, question, held))
 
 
-def _cosines(rowids: Rowids, dense: DenseIndex | None, vector: Floats | None) -> Floats:
-    """Exact cosines (n,); nan for a row without a vector."""
-    if dense is None or vector is None:
-        return np.full(len(rowids), np.nan, dtype=np.float32)
-    vectors = dense.vectors(rowids)
-    cosines = np.einsum("id,d->i", vectors, vector).astype(np.float32)
-    cosines[~vectors.any(axis=1)] = np.nan
-    return cosines
+def _in_context(
+    candidates: Candidates, kept: Rowids, sides: Sides, rows: Rows, among: Rowids | None, by: fusion.Weights
+) -> _InContext:
+    """The best candidates and the turns beside them, each with what its neighbours lend it."""
+    chosen = candidates.of(kept)
+    turns = rows.turns(chosen.rowids.tolist())
+    beside = [number for turn in turns.values() for number in (turn.before, turn.after) if number is not None]
+    new = np.setdiff1d(np.array(beside, dtype=np.int64), chosen.rowids)
+    if among is not None:
+        new = np.intersect1d(new, among)
+    known = np.flatnonzero(np.isin(candidates.rowids, new))
+    chosen = chosen.then(candidates.of(known))
+    new = np.setdiff1d(new, candidates.rowids)
+    if len(new):
+        chosen = chosen.then(sides.know(new))
+    turns |= rows.turns(chosen.rowids[len(kept) :].tolist())
+    vectors = sides.dense.vectors(chosen.rowids) if sides.dense is not None and len(chosen.rowids) else None
+    lent = lent_by_neighbours(chosen.rowids, turns, chosen.held, sides.words.idf, vectors, sides.vector, by)
+    return _InContext(chosen, fusion.scores(chosen.evidence, by), lent, vectors)
 
 
 def _reasons(
-    at: int, candidates: _Candidates, words: LexicalQuery, written: list[tuple[str, frozenset[str]]]
+    at: int, candidates: Candidates, words: LexicalQuery, written: list[tuple[str, frozenset[str]]]
 ) -> list[str]:
     held = {term for term, is_held in zip(words.terms, candidates.held[at].tolist(), strict=True) if is_held}
     rank = {term: i for i, term in enumerate(words.terms)}
@@ -266,19 +241,15 @@ def _reasons(
     reasons: list[str] = []
     if matched:
         reasons.append("matches " + ", ".join(f"'{word}'" for _, word in sorted(matched)[:4]))
-    cosine = float(candidates.evidence.cosines[at])
+    cosine = float(candidates.evidence.best[at])
     if cosine >= _SIMILAR:
         reasons.append(f"similar meaning ({cosine:.2f})")
     if not reasons:
-        stems = [term for term in words.terms if term in held][:4]
-        reasons.append(f"related words: {', '.join(stems)}" if stems else f"related meaning ({cosine:.2f})")
+        related = [word for word, stands_for in written if stands_for & held][:4]
+        reasons.append(
+            f"related words: {', '.join(related)}" if related else f"related meaning ({cosine:.2f})"
+        )
     return reasons
-
-
-def _ranked(row: Row, candidate: int, score: float, lent: float) -> Ranked:
-    taken = lent * leaning(row)
-    why = ("beside a better match",) if taken >= _LENT else ()
-    return Ranked(row, score + taken, candidate, why)
 
 
 def _best(kept: Rowids, scores: Floats, limit: int) -> Rowids:

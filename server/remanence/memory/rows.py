@@ -57,6 +57,16 @@ class Row:
         return self.asked_at or self.answered_at or self.created_at
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A row's place in its conversation: the rows stored just before and after it, where there are any,
+    and how many characters its question and answer have."""
+
+    before: int | None
+    after: int | None
+    length: int
+
+
 class Rows(Protocol):
     """The store, as recall sees it. Called from worker threads."""
 
@@ -64,8 +74,8 @@ class Rows(Protocol):
         """These rows in this order; one that is gone is left out."""
         ...
 
-    def following(self, numbers: Sequence[int]) -> dict[int, int]:
-        """For each of these rows the one stored next in its conversation, where there is one."""
+    def turns(self, numbers: Sequence[int]) -> dict[int, Turn]:
+        """Where each of these rows stands in its conversation; one that is in none is left out."""
         ...
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:

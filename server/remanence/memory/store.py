@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from remanence.memory.database import Database
 from remanence.memory.exchange import Exchange, Status
 from remanence.memory.identity import Identity, exchange_id, is_grown
-from remanence.memory.rows import Row, Scope
+from remanence.memory.rows import Row, Scope, Turn
+from remanence.memory.scopes import Scopes, conditions
 from remanence.memory.timestamps import now_ms
 
 Outcome = Literal["stored", "duplicate", "updated", "ignored"]
+_LOOKED_THROUGH = 5000  # rows in which what was just captured is looked for behind those of an import
 _BATCH = 500  # host parameters in one statement, below SQLite's historic limit of 999
 
 
@@ -48,6 +50,8 @@ class Store:
         self.database = database
         self.identity_key = self._secret("identity_key")
         self._salt = self._secret("tombstone_salt")
+        self._scopes = Scopes(database)
+        self._counted = (-1, 0)  # at a revision, so many
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -59,10 +63,20 @@ class Store:
 
     # Writing
 
-    def capture(self, candidates: Iterable[Candidate]) -> list[Captured]:
-        """Store exchanges in one transaction, durable when this returns. Raises StoreError."""
+    def capture(
+        self,
+        candidates: Iterable[Candidate],
+        then: Callable[[sqlite3.Connection, list[Captured]], None] | None = None,
+    ) -> list[Captured]:
+        """Store exchanges in one transaction, durable when this returns. Raises StoreError.
+
+        `then` writes in the same transaction what must not be apart from it.
+        """
         with self.database.transaction() as connection:
-            return [self._capture(connection, candidate) for candidate in candidates]
+            captured = [self._capture(connection, candidate) for candidate in candidates]
+            if then is not None:
+                then(connection, captured)
+            return captured
 
     def _capture(self, connection: sqlite3.Connection, candidate: Candidate) -> Captured:
         exchange, identity = candidate.exchange, candidate.identity
@@ -230,39 +244,45 @@ class Store:
                 found[record["row"]] = _row(record, tuple(phrases.get(record["row"], ())))
         return [found[number] for number in wanted if number in found]
 
-    def following(self, numbers: Sequence[int]) -> dict[int, int]:
+    def turns(self, numbers: Sequence[int]) -> dict[int, Turn]:
         """See `rows.Rows`."""
         wanted = [int(number) for number in numbers]
-        found: dict[int, int] = {}
+        found: dict[int, Turn] = {}
         for start in range(0, len(wanted), _BATCH):
             batch = wanted[start : start + _BATCH]
             records = self.database.reader().execute(
                 f"""
                 SELECT row, (
+                    SELECT max(earlier.row) FROM exchanges AS earlier
+                    WHERE earlier.conversation_id = this.conversation_id AND earlier.row < this.row
+                ), (
                     SELECT min(later.row) FROM exchanges AS later
-                    WHERE later.conversation_id = this.conversation_id AND later.row > this.row)
+                    WHERE later.conversation_id = this.conversation_id AND later.row > this.row
+                ), length(question) + length(answer)
                 FROM exchanges AS this WHERE row IN ({",".join("?" * len(batch))}) AND conversation_id <> ''
                 """,
                 batch,
             )
-            found |= {record[0]: record[1] for record in records if record[1] is not None}
+            found |= {record[0]: Turn(record[1], record[2], record[3]) for record in records}
         return found
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
-        """See `rows.Rows`."""
+        """See `rows.Rows`. Without what an import stored: that is thousands of rows, and nobody waits for
+        one of them; what a door captured comes from no file and may be asked for at once."""
         records = self.database.reader().execute(
-            "SELECT * FROM exchanges WHERE revision > ? ORDER BY revision DESC LIMIT ?",
-            [after_revision, limit],
+            """
+            SELECT * FROM exchanges
+            WHERE row IN (SELECT row FROM exchanges WHERE revision > ? ORDER BY revision DESC LIMIT ?)
+                AND origin IS NULL
+            ORDER BY revision DESC LIMIT ?
+            """,
+            [after_revision, _LOOKED_THROUGH, limit],
         )
         return [_row(record, ()) for record in records]
 
     def scope(self, scope: Scope) -> NDArray[np.int64]:
         """See `rows.Rows`."""
-        where, values = _conditions(scope)
-        records = self.database.reader().execute(
-            f"SELECT row FROM exchanges WHERE {where} ORDER BY row", values
-        )
-        return np.fromiter((record[0] for record in records), dtype=np.int64)
+        return self._scopes.rows(scope)
 
     def workspace_of(self, path: str) -> str | None:
         """The project folder, among those that memories come from, that this path lies in; the nearest."""
@@ -275,14 +295,20 @@ class Store:
 
     def ids(self, scope: Scope) -> list[str]:
         """The ids within the scope, oldest row first."""
-        where, values = _conditions(scope)
+        where, values = conditions(scope)
         records = self.database.reader().execute(
             f"SELECT id FROM exchanges WHERE {where} ORDER BY row", values
         )
         return [record[0] for record in records]
 
     def count(self) -> int:
-        return int(self.database.reader().execute("SELECT count(*) FROM exchanges").fetchone()[0])
+        """How many exchanges there are."""
+        revision = self.revision()  # read first: what is stored meanwhile is counted the next time
+        counted = self._counted
+        if counted[0] != revision:
+            found = self.database.reader().execute("SELECT count(*) FROM exchanges").fetchone()
+            counted = self._counted = (revision, int(found[0]))
+        return counted[1]
 
     def count_changed(self, after_revision: int) -> int:
         """How many exchanges changed after this revision."""
@@ -298,8 +324,7 @@ class Store:
 
     def revision(self) -> int:
         """The number of the newest change; each index says up to which one it is complete."""
-        found = self.database.reader().execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
-        return int(found[0])
+        return self.database.revision()
 
     def _secret(self, key: str) -> bytes:
         found = self.database.reader().execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
@@ -319,21 +344,6 @@ def _versions(connection: sqlite3.Connection, exchange: str) -> list[sqlite3.Row
         """,
         [exchange],
     ).fetchall()
-
-
-def _conditions(scope: Scope) -> tuple[str, list[str | int]]:
-    asked = "coalesce(asked_at, answered_at, created_at)"
-    wanted: list[tuple[str, str | int | None]] = [
-        ("workspace = ?", scope.workspace),
-        ("tool = ?", scope.tool),
-        ("conversation_id = ?", scope.conversation_id),
-        (f"{asked} >= ?", scope.since),
-        (f"{asked} <= ?", scope.until),
-        ("EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = ?)", scope.tag),
-    ]
-    chosen = [(condition, value) for condition, value in wanted if value is not None]
-    where = " AND ".join(condition for condition, _ in chosen) or "1"
-    return where, [value for _, value in chosen]
 
 
 def _row(record: sqlite3.Row, keywords: tuple[str, ...]) -> Row:

@@ -1,0 +1,119 @@
+"""What was said later about the same thing: a rule that changed stands above the rule it changed.
+
+No model decides here whether two memories contradict each other. A later turn of the same conversation
+takes the place of an earlier one where it says that something changes ("from now on", "désormais"), is
+about the same thing (their vectors are near), and answers the query about as well. The earlier one stays,
+just below, and says so. Versions of one answer are another matter: see `ranking.demote_superseded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remanence.memory.ranking import Ranked
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+# Of 525 pairs of a rule and its change (memorycode) over nine tenths have one of these in the change, and
+# as many have vectors with a cosine over .45. Plain phrases: a regular expression took ten milliseconds.
+_CHANGE = (
+    "from now on",
+    "from here on",
+    "from today",
+    "going forward",
+    "moving forward",
+    "henceforth",
+    "no longer",
+    "anymore",
+    "instead of",
+    "rather than",
+    "update",
+    "updating",
+    "change to",
+    "changed",
+    "change in",
+    "changing",
+    "new standard",
+    "new rule",
+    "new convention",
+    "new policy",
+    "we moved",
+    "we switched",
+    "we migrated",
+    "we decided",
+    "désormais",
+    "dorénavant",
+    "à partir de maintenant",
+    "ne plus",
+    "au lieu de",
+    "nous avons changé",
+    "a partir de ahora",
+    "de ahora en adelante",
+    "ya no",
+    "en lugar de",
+    "hemos cambiado",
+    "ab jetzt",
+    "ab sofort",
+    "von nun an",
+    "künftig",
+    "nicht mehr",
+    "stattdessen",
+)
+_SAME_WORDS = 0.9  # of the query's words that the earlier one holds, which the later one must hold too
+_SAME_THING = 0.4  # cosine of the two wholes
+_AS_GOOD = 0.7  # of the earlier one's score, which the later one must reach
+_ABOVE = 0.001
+_READ = 1000  # characters of each side in which a change is looked for
+
+
+def earlier_below_later(
+    ranked: Sequence[Ranked], held: Flags, idf: Floats, vectors: Floats | None
+) -> list[Ranked]:
+    """Put what a later turn of its conversation changed below that turn, and say so; best first.
+
+    Of the n candidates: which of the query's t terms each holds, `held` (n, t), what these weigh, `idf` (t,),
+    and their `vectors` (n, d), of unit norm.
+    """
+    if vectors is None or len(ranked) < 2:
+        return list(ranked)
+    by_conversation: dict[str, list[int]] = {}
+    for i, each in enumerate(ranked):
+        if each.row.conversation_id:
+            by_conversation.setdefault(each.row.conversation_id, []).append(i)
+    moved = list(ranked)
+    for places in by_conversation.values():
+        if len(places) < 2:
+            continue
+        places.sort(key=lambda i: ranked[i].row.row)
+        candidates = [ranked[i].candidate for i in places]
+        theirs = vectors[candidates]
+        alike = np.einsum("id,jd->ij", theirs, theirs) >= _SAME_THING
+        weighed = held[candidates] * idf
+        common = np.einsum("it,jt->ij", weighed, held[candidates])  # [i, j]: what i holds and j too
+        alike &= (common >= _SAME_WORDS * weighed.sum(axis=1)[:, None]).T
+        for at in range(1, len(places)):  # the earliest first, so that the latest of many ends up on top
+            later = moved[places[at]]
+            if not alike[at, :at].any() or not _says_change(later):
+                continue
+            top = later.score
+            for before in np.flatnonzero(alike[at, :at]).tolist():
+                earlier = moved[places[before]]
+                if later.score < _AS_GOOD * earlier.score:
+                    continue
+                top = max(top, earlier.score + _ABOVE)
+                moved[places[before]] = replace(
+                    earlier, why=(*earlier.why, "changed later in the conversation")
+                )
+            if top > later.score:
+                moved[places[at]] = replace(later, score=top)
+    return sorted(moved, key=lambda each: -each.score)
+
+
+def _says_change(each: Ranked) -> bool:
+    said = f"{each.row.question[:_READ]}\n{each.row.answer[:_READ]}".lower()
+    return any(phrase in said for phrase in _CHANGE)
