@@ -13,7 +13,7 @@ from remanence.lsp.documents import open_document, place_of
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.markdown import hover_text
 from remanence.lsp.position import client_range, column
-from remanence.lsp.under_cursor import subject_at
+from remanence.lsp.under_cursor import Subject, subject_at
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +36,8 @@ async def hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types
     engine = ls.engine.ready
     if engine is None:
         return None
-    request = RecallRequest(
-        query=subject.query,
-        symbol=subject.symbol,
-        uri=place_of(ls.workspace, document.uri),
-        language_id=document.language_id,
-        limit=ls.options.hover.limit,
-        automatic=True,
-    )
+    uri = place_of(ls.workspace, document.uri)
+    request = request_for(subject, uri, document.language_id, ls.options.hover.limit)
     try:
         recalled = await engine.recall(request)
     except EngineError as error:
@@ -54,4 +48,16 @@ async def hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types
     return types.Hover(
         contents=hover_text(recalled.memories, ls.features.hover, now_ms()),
         range=client_range(lines, (line, subject.start), (line, subject.end), encoding),
+    )
+
+
+def request_for(subject: Subject, uri: str, language_id: str | None, limit: int) -> RecallRequest:
+    """What the engine is asked about a subject in this document."""
+    return RecallRequest(
+        query=subject.query,
+        symbol=subject.symbol,
+        uri=uri,
+        language_id=language_id,
+        limit=limit,
+        automatic=True,
     )

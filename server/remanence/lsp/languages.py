@@ -63,7 +63,8 @@ _ALIASES = {
     "elisp": "emacs-lisp", "emacs_lisp": "emacs-lisp", "docker": "dockerfile", "hs": "haskell",
     "postgresql": "sql", "mysql": "sql", "sqlite": "sql", "viml": "vim",
 }  # fmt: skip
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`")
+# none starts behind a backslash: else a line of escaped quotes is read once from each of them
+_QUOTED = re.compile(r"(?<!\\)(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|`(?:[^`\\]|\\.)*+`)")
 
 
 @dataclass(frozen=True, slots=True)
