@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_process import ask, kill, stop, strike, wait_for_indexing
+from engine_process import ask, kill, stop, strike, wait_for_indexing, wait_for_job
 
 from remanence.engine.client import EngineClient, EngineError, connect
 from remanence.engine.messages import (
@@ -24,6 +26,7 @@ from remanence.paths import Home
 pytestmark = pytest.mark.e2e
 
 KILLS = 200
+LINES = 4000
 CHECK_EVERY = 25
 WORDS = ["socket", "retry", "migration", "cursor", "decimal", "cache", "lock", "thread", "timeout", "schema"]
 
@@ -102,25 +105,40 @@ def test_nothing_acknowledged_is_lost_however_often_the_engine_is_killed(
     ask(own_home, lambda client: check(client, acknowledged))
 
 
-def test_interrupted_imports_are_taken_up_again(own_home: Home, tmp_path: Path) -> None:
-    file = write_conversation(tmp_path / "one.jsonl", 1, 2000)
+def test_an_import_goes_on_where_a_kill_left_it(own_home: Home, tmp_path: Path) -> None:
+    own_home.settings.write_text("[keywords]\nper_exchange = 0\n")
+    file = write_conversation(tmp_path / "one.jsonl", 1, LINES)
 
     async def start() -> str:
         client = await connect(own_home)
         job = await client.import_(ImportRequest(source="jsonl", path=str(file)))
+        while not ((status := await client.status()).exchanges > LINES / 8 and status.indexes[1].items):
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(kill, own_home)
         await client.close()
         return job.job_id
 
-    asyncio.run(start())
+    job_id = asyncio.run(start())
+    stored, embedded = looked_up(own_home)
+    assert LINES / 8 < stored < LINES
+    assert embedded
 
-    async def stored(client: EngineClient) -> int:
-        while (status := await client.status()).exchanges < 2000:
-            assert status.exchanges <= 2000
-            await asyncio.sleep(0.05)
-        return status.exchanges
+    async def end(client: EngineClient) -> dict[str, int]:
+        figures = await wait_for_job(client, job_id)
+        await wait_for_indexing(client)
+        return figures
 
-    assert ask(own_home, stored) == 2000
+    assert ask(own_home, end) == {"read": LINES, "stored": LINES}  # a line stored twice were a duplicate
+    stored, embedded_at_last = looked_up(own_home)
+    assert (stored, len(embedded_at_last)) == (LINES, LINES)
+    assert embedded.items() <= embedded_at_last.items()
+
+
+def looked_up(home: Home) -> tuple[int, dict[int, int]]:
+    """How many exchanges the database holds, and the change that put each row's vector there."""
+    with contextlib.closing(sqlite3.connect(home.database)) as database:
+        (stored,) = database.execute("SELECT count(*) FROM exchanges").fetchone()
+        return stored, dict(database.execute("SELECT row, revision FROM vectors").fetchall())
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "garbage"])

@@ -6,15 +6,18 @@ import gzip
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from service_in_process import finished, never
 
 from remanence.engine import messages as m
-from remanence.engine.service import Service
+from remanence.engine.service import Service, open_service
+from remanence.paths import Home
 from remanence.sources import AIDER
 
+TURNS = 500
 CHAT = "# aider chat started at 2025-03-04 10:00:00\n\n#### How do I {}?  \n\nLike this, and like that.\n"
 
 
@@ -85,3 +88,47 @@ def test_a_sync_that_turns_a_source_on_reads_it_though_another_sync_runs(
         assert sync(service, AIDER.name).figures["stored"] == 1
     finally:
         over.set()
+
+
+def test_an_import_that_is_taken_up_again_reads_no_file_twice_and_names_turns_as_before(
+    home: Home, tmp_path: Path
+) -> None:
+    # of equal questions without an id of their own, a turn's name tells which one it is
+    for name in ("a", "b", "c"):
+        lines = [
+            {"question": "And then?", "answer": f"Step {name}{number}.", "conversation_id": name}
+            for number in range(TURNS)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    service = open_service(home)
+    job_id = service.import_(m.ImportRequest(path=str(tmp_path), source="jsonl"), never).job_id
+    while service.jobs_queue.list(job_id)[0].figures.get("read", 0) < TURNS * 1.5:
+        time.sleep(0.001)
+    service.close()
+    service = open_service(home)
+    try:
+        before = service.store.count()
+        job = finished(service, job_id)
+        assert TURNS * 1.5 <= before < TURNS * 3
+        assert (job.state, job.figures) == ("done", {"read": TURNS * 3, "stored": TURNS * 3})
+    finally:
+        service.close()
+
+
+def test_a_file_that_changed_while_no_engine_ran_is_read_whole(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    lines = [json.dumps({"id": str(n), "question": f"Question {n}?", "answer": "Yes."}) for n in range(TURNS)]
+    path.write_text("\n".join(lines))
+    service = open_service(home)
+    job_id = service.import_(m.ImportRequest(path=str(path)), never).job_id
+    while not service.jobs_queue.list(job_id)[0].figures.get("read", 0):
+        time.sleep(0.001)
+    service.close()
+    first = json.dumps({"id": "new", "question": "What came first?", "answer": "This."})
+    path.write_text("\n".join([first, *lines]))
+    service = open_service(home)
+    try:
+        assert finished(service, job_id).state == "done"
+        assert service.store.count() == TURNS + 1
+    finally:
+        service.close()

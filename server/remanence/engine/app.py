@@ -74,14 +74,20 @@ def create_app(
 async def _run(
     request: Request, handler: Handler, message: m.Request, threads: ThreadPoolExecutor
 ) -> Response:
-    """Work in a thread, told to stop when the door hangs up."""
+    """Work in a thread, told to stop when the door hangs up; what has not begun by then never does.
+
+    Raises ClientDisconnect in that case.
+    """
     cancelled = threading.Event()
-    work = asyncio.get_running_loop().run_in_executor(threads, handler, message, cancelled.is_set)
+    job = threads.submit(handler, message, cancelled.is_set)
+    work = asyncio.wrap_future(job)
     hung_up = asyncio.create_task(_disconnected(request), name="hung up")
     try:
         await asyncio.wait({work, hung_up}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             cancelled.set()
+            if job.cancel():
+                raise ClientDisconnect
         return _json(await work)
     finally:
         hung_up.cancel()

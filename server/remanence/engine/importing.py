@@ -1,11 +1,19 @@
-"""Imports as jobs: every file of a source, batch by batch, each batch durable before the next."""
+"""Imports as jobs: every file of a source, batch by batch, each batch durable before the next.
+
+With each batch goes, in the same transaction, how far the job is. One that a crash cut short goes on there:
+what was stored is read again (an exchange's name may depend on those before it in its file), but it is not
+redacted, hashed and looked up again, which is nearly all the work.
+"""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from remanence.engine.capturing import clean, storable
 from remanence.engine.jobs import Control
@@ -13,7 +21,7 @@ from remanence.engine.messages import SourceState
 from remanence.engine.verbs import EngineError, invalid
 from remanence.memory.exchange import Exchange
 from remanence.memory.progress_records import ProgressRecords
-from remanence.memory.store import Candidate, Store
+from remanence.memory.store import Candidate, Captured, Store
 from remanence.sources import SOURCES
 from remanence.sources.fingerprint import fingerprint
 from remanence.sources.recognise import recognise
@@ -32,6 +40,17 @@ class Reading:
     path: Path
 
 
+class Position(msgspec.Struct, frozen=True):
+    """How far an import is: so many items of this file, as it then was, are done, and all files before it."""
+
+    path: str
+    fingerprint: str
+    items: int
+
+
+_POSITION = msgspec.json.Decoder(Position)  # here and not where it is used: see `parsing`
+
+
 class Importer:
     """Reads sources into a store. `wake` is called after each batch, for whoever indexes."""
 
@@ -43,7 +62,10 @@ class Importer:
     def import_(self, control: Control, source: str | None, path: str | None) -> None:
         """Read one source or one path whole; what is known already counts as duplicates."""
         readings = list(self.find(source, path))
-        self._read_all(control, readings)
+        reached = _position(control)
+        names = [storable(str(reading.path)) for reading in readings]
+        first = names.index(reached.path) if reached is not None and reached.path in names else 0
+        self._read_all(control, readings, first)
 
     def sync(self, control: Control) -> None:
         """Read what changed in each source that is turned on."""
@@ -80,28 +102,35 @@ class Importer:
         known = self._records.fingerprint(reading.source.name, storable(str(reading.path)))
         return known is None or known != fingerprint(reading.path)
 
-    def _read_all(self, control: Control, readings: list[Reading]) -> None:
+    def _read_all(self, control: Control, readings: list[Reading], first: int = 0) -> None:
         sizes = [_size(reading.path) for reading in readings]
-        total, done = max(sum(sizes), 1), 0
-        for reading, size in zip(readings, sizes, strict=True):
+        total, done = max(sum(sizes), 1), sum(sizes[:first])
+        for reading, size in zip(readings[first:], sizes[first:], strict=True):
             control.report(done / total, f"{reading.source.title}: {storable(reading.path.name)}")
             self._read(control, reading, done / total, size / total)
             done += size
 
     def _read(self, control: Control, reading: Reading, start: float, share: float) -> None:
-        before = fingerprint(reading.path)
+        before, name = fingerprint(reading.path), storable(str(reading.path))
+        reached = _position(control)
+        done = (
+            reached.items if reached is not None and reached == Position(name, before, reached.items) else 0
+        )
         read, failed = 0, False
         for batch in _batches(reading.source.read(reading.path)):
             failed |= any(isinstance(item, Failure) and item.passing for item in batch)
-            self._store_batch(control, batch, reading.path)
             read += len(batch)
-            self._wake()
+            if read > done:
+                self._store_batch(control, batch, reading.path, Position(name, before, read))
+                self._wake()
             # Readers are streams without a length: approach the file's share without passing it.
             control.report(start + share * read / (read + 200))
         if before and not failed:  # else the next sync tries again
-            self._records.put_fingerprint(reading.source.name, storable(str(reading.path)), before)
+            self._records.put_fingerprint(reading.source.name, name, before)
 
-    def _store_batch(self, control: Control, batch: list[Exchange | Failure], path: Path) -> None:
+    def _store_batch(
+        self, control: Control, batch: list[Exchange | Failure], path: Path, reached: Position
+    ) -> None:
         candidates: list[Candidate] = []
         name = storable(path.name)
         for item in batch:
@@ -117,10 +146,23 @@ class Importer:
                 candidates.append(cleaned.candidate)
                 if cleaned.redactions:
                     control.figures["redactions"] += len(cleaned.redactions)
-        for captured in self._store.capture(candidates):
-            control.figures[_FIGURES[captured.outcome]] += 1
-            if captured.outcome == "ignored" and captured.reason:
-                control.figures[f"ignored: {captured.reason}"] += 1
+
+        def count(connection: sqlite3.Connection, captured: list[Captured]) -> None:
+            for one in captured:
+                control.figures[_FIGURES[one.outcome]] += 1
+                if one.outcome == "ignored" and one.reason:
+                    control.figures[f"ignored: {one.reason}"] += 1
+            control.reached(connection, msgspec.json.encode(reached).decode())
+
+        self._store.capture(candidates, count)
+
+
+def _position(control: Control) -> Position | None:
+    """Where this job left off, if it was interrupted; None also for another version's words."""
+    try:
+        return _POSITION.decode(control.record.position) if control.record.position else None
+    except msgspec.DecodeError:
+        return None
 
 
 def named(source: str) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import uuid
 from collections import Counter
@@ -13,7 +14,7 @@ from dataclasses import replace
 from remanence.engine.messages import Job
 from remanence.engine.verbs import EngineError, invalid
 from remanence.memory.database import StoreError
-from remanence.memory.progress_records import JobRecord, ProgressRecords
+from remanence.memory.progress_records import JobRecord, ProgressRecords, write_job
 from remanence.memory.timestamps import now_ms
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Control:
         self, record: JobRecord, save: Callable[[JobRecord], None], stopping: threading.Event
     ) -> None:
         self.record = record
-        self.figures: Counter[str] = Counter()
+        self.figures: Counter[str] = Counter(record.figures)
         self.cancel_requested = threading.Event()
         self._save = save
         self._stopping = stopping
@@ -55,6 +56,20 @@ class Control:
         if now_ms() - self._saved_at > _SAVE_EVERY_MS:
             self._saved_at = now_ms()
             self._save(self.record)
+
+    def reached(self, connection: sqlite3.Connection, position: str) -> None:
+        """Record how far the work is, and its figures, in the transaction that made it so.
+
+        From there it is taken up again after a kill. Whoever gets further is not given up.
+        """
+        self.record = replace(
+            self.record,
+            position=position,
+            figures=dict(self.figures),
+            reasons=tuple(self.reasons),
+            interruptions=0,
+        )
+        write_job(connection, self.record)
 
     def fail_one(self, reason: str) -> None:
         """Count one failure; the first ones are kept in words."""
@@ -104,7 +119,9 @@ class Jobs:
                 ended = "The engine ended before this was done. Start it again."
                 self._records.put_job(replace(again, state="failed", error=ended, finished_at=now_ms()))
             else:
-                self._enqueue(replace(again, state="queued", progress=0.0, figures={}, reasons=()), work)
+                if not again.position:
+                    again = replace(again, progress=0.0, figures={}, reasons=())
+                self._enqueue(replace(again, state="queued"), work)
 
     def _enqueue(self, record: JobRecord, work: Work) -> Job:
         control = Control(record, self._records.put_job, self._stopping)
@@ -180,7 +197,7 @@ class Jobs:
                 self._finish(control, "done", None)
 
     def _finish(self, control: Control, state: str, error: str | None) -> None:
-        control.record = replace(
+        ended = replace(
             control.record,
             state=state,
             error=error,
@@ -190,13 +207,14 @@ class Jobs:
             finished_at=now_ms(),
         )
         try:
-            self._records.put_job(control.record)
+            self._records.put_job(ended)
         except StoreError as refusal:  # a full disk must not end this thread; the next engine tries again
-            log.error("the end of job %s was not recorded: %s", control.record.id, refusal)
-            self._unrecorded[control.record.id] = control.record
+            log.error("the end of job %s was not recorded: %s", ended.id, refusal)
+            self._unrecorded[ended.id] = ended
         finally:
-            with self._lock:
-                self._live.pop(control.record.id, None)
+            with self._lock:  # whoever sees that it ended finds it recorded, and the queue free of it
+                self._live.pop(ended.id, None)
+            control.record = ended
 
 
 def as_job(record: JobRecord) -> Job:
