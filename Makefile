@@ -1,14 +1,18 @@
 # Everything is installed into .venv and kept under .cache, inside the repository.
 # PYTHON=… picks the interpreter for .venv, PIP_FLAGS=… reaches `pip install` (an index, a proxy).
+# DATA=… names a folder of evaluation sets for `make bench`, RESULTS=… where its figures go as JSON.
 PYTHON ?= python3
 PIP_FLAGS ?=
+DATA ?=
+RESULTS ?= .cache/bench
 
 BIN := .venv/bin
+BENCH_DATA := $(if $(DATA),--data $(DATA))
 DEFINITION := pyproject.toml configs/constraints.txt
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c configs/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-editors lint clean
+.PHONY: help demo test test-editors bench lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +35,12 @@ test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (ne
 	else \
 	  tests/vscode/run.sh; \
 	fi
+
+bench: .venv/installed-dev ## five minutes of the benchmarks: quality, hover, peers, scale; figures under .cache/bench
+	$(BIN)/python tests/benchmarks/recall_quality.py --quick $(BENCH_DATA) --json $(RESULTS)/recall_quality.json
+	$(BIN)/python tests/benchmarks/hover_gold/run.py --json $(RESULTS)/hover_gold.json
+	$(BIN)/python tests/benchmarks/peers.py --quick $(BENCH_DATA) --json $(RESULTS)/peers.json
+	$(BIN)/python tests/benchmarks/recall_scale.py --quick $(BENCH_DATA) --json $(RESULTS)/recall_scale.json
 
 lint: .venv/installed-dev ## style, types, and which room may import which
 	$(BIN)/ruff check

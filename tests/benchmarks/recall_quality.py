@@ -1,311 +1,213 @@
-"""How good recall is: R@5, R@10, hit@10 and MRR of words alone, meaning alone and both, on labelled sets.
+"""How good recall is on labelled sets, beside each side alone and a fixed-weight sum; and when it is silent.
 
-    python tests/benchmarks/recall_quality.py --data DIR [--set NAME ...] [--abstention]
+    python tests/benchmarks/recall_quality.py --data DIR [--set NAME ...] [--most N] [--json FILE]
+    python tests/benchmarks/recall_quality.py --quick    # the demo conversations: needs no data
 
-DIR holds NAME/exchanges.jsonl.gz and NAME/queries.jsonl.gz. Every system gets the same queries: at most
-400 a set, drawn with a fixed seed. The real indexes and the real `recall` run; vectors are cached under
-.cache/ by model and text. "prototype" is max-normalised BM25 plus min-max-normalised cosine, 1:1, over the
-same candidates, without a gate; the other three go through recall's gate, which costs "words" and "meaning"
-up to .03, so they are not those sides at their best. Abstention:
-how often recall returns anything for the queries of a set on its own store
-and on the store of each other set.
+DIR holds NAME/exchanges.jsonl.gz and NAME/queries.jsonl.gz. Every system gets the same texts, vectors and
+queries; the real indexes and the real `recall` run. Words: our lexical index alone. Tantivy, meaning,
+prototype: plain BM25, exact cosine of one vector an exchange, and their normalised sum (plain_search.py),
+without a gate. Every figure comes for all queries and for both halves (by a hash of the query's id):
+constants are chosen on half A and checked on half B. Differences are recall's to the best other system, with
+the 95 % interval of a paired bootstrap: "noise" where that holds 0. Vectors are kept under .cache/.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
-import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import scoring
+from abstention import abstention
+from evaluation_sets import CASES, DEMO, SETS, SMALL_SETS, Case, Question, load, read_lines, sample
+from results import run_facts, write_results
+from set_store import SYSTEMS, SetStore, System
+from tail_probe import tail_probe
+from vector_cache import CACHE, MODEL, ROOT, VectorCache, load_embedder
 
-from remanence.memory.backlog import LexicalRow
-from remanence.memory.dense import DenseIndex
-from remanence.memory.lexical import LexicalIndex
-from remanence.memory.query import Mode, RecallQuery
-from remanence.memory.recall import recall
-from remanence.memory.rows import Row, Scope
-from remanence.memory.timestamps import to_ms
-from remanence.models.embedder import Embedder
+_lines = read_lines
+__all__ = [
+    "CACHE",
+    "MODEL",
+    "ROOT",
+    "SetStore",
+    "VectorCache",
+    "_lines",
+]  # other benchmarks take them from here
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
-MOST_QUERIES = 400
-SEED = 0
-FACT_TYPES = {
-    "information_extraction",
-    "knowledge_update",
-    "temporal_reasoning",
-    "multi_session_reasoning",
-    "contradiction_resolution",
-}
-NOW_MS = 1_767_225_600_000  # fixed: how recent a memory is must not depend on the day of the run
+PARTS = ("quality", "order", "tail", "abstention", "latency")
+QUICK_MOST = 150
+_JUDGED = (("R@5", 0), ("R@10", 1), ("MRR", 3))
 
 
-@dataclass(frozen=True)
-class Question:
-    text: str
-    type: str
-    relevant: frozenset[int]
-    conversation: str | None
-    vector: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One line of the table: a set's queries, over the whole set or each over its conversation."""
-
-    set: str
-    scoped: bool = False
-    wanted: Callable[[Question], bool] = field(default=lambda _: True)
-    label: str = ""
-
-
-CASES = [
-    Case("beam_500k_coding", False, lambda q: q.type in FACT_TYPES),
-    Case("beam_500k_coding", True, lambda q: q.type in FACT_TYPES),
-    Case("beam_500k_general", False, lambda q: q.type in FACT_TYPES),
-    Case("beam_500k_general", True, lambda q: q.type in FACT_TYPES),
-    Case("locomo"),
-    Case("locomo", True),
-    Case("conala"),
-    Case("mconala_es"),
-    Case("mconala_es", False, lambda q: q.type.startswith("en"), "English on Spanish"),
-    Case("memorycode"),
-    Case("memorycode", True),
-]
-
-
-class VectorCache:
-    """Vectors by text, kept between runs: embedding the sets takes minutes."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        name = embedder.model_id.replace("/", "-")
-        self._path = CACHE / "recall_quality" / f"{name}.npz"
-        self._vectors: dict[bytes, NDArray[np.float16]] = {}
-        if self._path.exists():
-            stored = np.load(self._path)
-            self._vectors = dict(zip(map(bytes, stored["keys"]), stored["vectors"], strict=True))
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        keys = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._vectors}
-        if new:
-            print(f"embedding {len(new)} texts …", flush=True)
-            vectors = self._embedder.encode(list(new.values())).astype(np.float16)
-            self._vectors.update(zip(new, vectors, strict=True))
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            stacked = np.stack(list(self._vectors.values()))
-            np.savez(self._path, keys=np.array([list(k) for k in self._vectors], np.uint8), vectors=stacked)
-        return np.stack([self._vectors[key] for key in keys]).astype(np.float32)
-
-
-class Query:
-    """An embedder of one query whose vector is known: the sets are embedded once for every system."""
-
-    def __init__(self, vector: NDArray[np.float32]) -> None:
-        self._vector = vector
-
-    def encode_query(self, text: str) -> NDArray[np.float32]:
-        return self._vector
-
-
-class SetStore:
-    """A set's exchanges as `Rows`, row numbers as they stand in the file, with both indexes built."""
-
-    def __init__(self, data: Path, name: str, vectors: VectorCache, folder: Path) -> None:
-        exchanges = list(_lines(data / name / "exchanges.jsonl.gz"))
-        self.numbers = {exchange["id"]: number for number, exchange in enumerate(exchanges)}
-        self.all = [_row(number, exchange) for number, exchange in enumerate(exchanges)]
-        self.next_turns = next_turns(self.all)
-        self.lexical = LexicalIndex.open(folder / name / "lexical")
-        self.lexical.add([_lexical_row(row) for row in self.all])
-        self.lexical.commit(1)
-        embedded = vectors.encode([f"{row.question}\n{row.answer}" for row in self.all])
-        self.dense = DenseIndex.open(folder / name / "dense", "cached", embedded.shape[1])
-        self.dense.add(np.arange(len(self.all), dtype=np.int64), embedded)
-        queries = [
-            query
-            for query in _lines(data / name / "queries.jsonl.gz")
-            if query.get("answerable", True) and query["relevant_ids"]
-        ]
-        encoded = vectors.encode([query["query"] for query in queries])
-        self.questions = [
-            Question(
-                query["query"],
-                query["type"],
-                frozenset(self.numbers[each] for each in query["relevant_ids"] if each in self.numbers),
-                query.get("conversation_id"),
-                vector,
-            )
-            for query, vector in zip(queries, encoded, strict=True)
-        ]
-
-    def rows(self, numbers: Sequence[int]) -> list[Row]:
-        return [self.all[number] for number in numbers]
-
-    def following(self, numbers: Sequence[int]) -> dict[int, int]:
-        return {number: self.next_turns[number] for number in numbers if number in self.next_turns}
-
-    def unindexed(self, after_revision: int, limit: int) -> list[Row]:
-        return []
-
-    def scope(self, scope: Scope) -> NDArray[np.int64]:
-        return np.array([r.row for r in self.all if r.conversation_id == scope.conversation_id], np.int64)
-
-    def search(
-        self, question: Question, mode: Mode, scoped: bool = False, automatic: bool = False
-    ) -> list[int]:
-        scope = Scope(conversation_id=question.conversation) if scoped else Scope()
-        query = RecallQuery(text=question.text, now_ms=NOW_MS, mode=mode, scope=scope, automatic=automatic)
-        found = recall(
-            query, rows=self, lexical=self.lexical, dense=self.dense, embedder=Query(question.vector)
-        )
-        return [memory.row.row for memory in found.memories]
-
-    def prototype(self, question: Question, scoped: bool) -> list[int]:
-        scope = Scope(conversation_id=question.conversation) if scoped else None
-        among = self.scope(scope) if scope else None
-        words = self.lexical.query(question.text)
-        near, _ = self.dense.search(question.vector, 200, among)
-        rowids = np.union1d(near, self.lexical.search(words, 200, scope)[0])
-        bm25, _ = self.lexical.evidence(words, rowids)
-        cosines = self.dense.vectors(rowids) @ question.vector
-        spread = (cosines - cosines.min()) / max(float(np.ptp(cosines)), 1e-9)
-        return rowids[np.argsort(-(bm25 / max(float(bm25.max()), 1e-9) + spread))][:10].tolist()
-
-
-def _lines(path: Path) -> Iterable[dict]:  # type: ignore[type-arg]  each set has fields of its own
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        yield from map(json.loads, file)
-
-
-def _row(number: int, exchange: dict) -> Row:  # type: ignore[type-arg]
-    return Row(
-        row=number,
-        id=exchange["id"],
-        question=exchange["question"],
-        answer=exchange["answer"],
-        tool=exchange["source"],
-        created_at=to_ms(exchange["timestamp"]) or 0,
-        conversation_id=exchange["conversation_id"] or "",
-    )
-
-
-def next_turns(rows: Sequence[Row]) -> dict[int, int]:
-    """For each row the next one of its conversation, as the store would tell it."""
-    turns: dict[int, int] = {}
-    last: dict[str, int] = {}
-    for row in rows:
-        if row.conversation_id in last:
-            turns[last[row.conversation_id]] = row.row
-        if row.conversation_id:
-            last[row.conversation_id] = row.row
-    return turns
-
-
-def _lexical_row(row: Row) -> LexicalRow:
-    fields = {"keywords": (), "title": "", "tool": row.tool, "workspace": ""}
-    return LexicalRow(
-        row=row.row,
-        revision=1,
-        question=row.question,
-        answer=row.answer,
-        conversation_id=row.conversation_id,
-        **fields,  # type: ignore[arg-type]
-    )
-
-
-def sample(questions: Sequence[Question]) -> list[Question]:
-    order = np.random.default_rng(SEED).permutation(len(questions))[:MOST_QUERIES]
-    return [questions[i] for i in order]
-
-
-def scores(found: Sequence[Sequence[int]], questions: Sequence[Question]) -> list[float]:
-    """R@5, R@10, hit@10, MRR."""
-    values = []
-    for rows, question in zip(found, questions, strict=True):
-        hits = [rank for rank, row in enumerate(rows[:10], start=1) if row in question.relevant]
-        wanted = len(question.relevant)
-        at5 = sum(rank <= 5 for rank in hits)
-        values.append((at5 / wanted, len(hits) / wanted, float(bool(hits)), 1 / hits[0] if hits else 0.0))
-    return np.mean(values, axis=0).tolist()
-
-
-def quality(stores: dict[str, SetStore]) -> None:
-    print(f"\n{'R@5   R@10  hit   MRR':>100}")
-    print(f"{'set':<42}{'n':>5}  {'words':<25}{'meaning':<25}{'prototype':<25}{'recall':<25}")
+def quality(stores: Mapping[str, SetStore], most: int | None) -> dict[str, Any]:
+    """The table, printed and returned: every case, every system, all queries and both halves."""
+    figures: dict[str, Any] = {}
+    verdicts: list[str] = []
     for case in CASES:
         if case.set not in stores:
             continue
         store = stores[case.set]
-        questions = [q for q in store.questions if q.relevant and case.wanted(q)]
-        questions = sample([q for q in questions if q.conversation] if case.scoped else questions)
-        label = f"{case.set}, {'scoped' if case.scoped else 'global'} {case.label}"
-        line = f"{label:<42}{len(questions):>5}  "
-        for system in ("lexical", "dense", "prototype", "hybrid"):
-            if system == "prototype":
-                found = [store.prototype(q, case.scoped) for q in questions]
-            else:
-                found = [store.search(q, system, case.scoped) for q in questions]
-            line += f"{' '.join(f'{value:.3f}' for value in scores(found, questions)):<25}"
-        print(line, flush=True)
+        questions = case.questions(store.set.answerable, most)
+        if not questions:
+            continue
+        in_a = np.array([question.half == "A" for question in questions])
+        values = {
+            system: scoring.per_query([store.find(system, q, case.scoped) for q in questions], questions)
+            for system in SYSTEMS
+        }
+        figures[case.name] = {
+            "n": len(questions),
+            **{
+                system: {
+                    "all": scoring.means(each),
+                    "half A": scoring.means(each[in_a]),
+                    "half B": scoring.means(each[~in_a]),
+                }
+                for system, each in values.items()
+            },
+        }
+        _print_case(case.name, figures[case.name], int(in_a.sum()))
+        found, verdict = _judged(values)
+        figures[case.name]["below"] = found
+        verdicts.append(f"{case.name:<40} {verdict}")
+    print("\nis recall below any of them? (R@5, R@10, MRR)", *verdicts, sep="\n", flush=True)
+    return figures
 
 
-def abstention(stores: dict[str, SetStore]) -> None:
+def _print_case(name: str, line: Mapping[str, Any], in_a: int) -> None:
+    n = line["n"]
     print(
-        "\nshare of queries for which anything is returned, asked / automatic (rows: store, columns: queries)"
+        f"\n{name} ({n}){'':<{max(45 - len(name) - len(str(n)), 1)}}"
+        + "".join(f"{m:>8}" for m in scoring.METRICS),
+        end="",
     )
-    print(f"{'':<20}" + "".join(f"{name[:16]:>18}" for name in stores))
-    for name, store in stores.items():
-        line = f"{name:<20}"
-        for other in stores.values():
-            questions = sample(other.questions)[:150]
-            shares = [
-                np.mean([bool(store.search(q, "hybrid", automatic=automatic)) for q in questions])
-                for automatic in (False, True)
-            ]
-            line += f"{shares[0]:>10.2f} / {shares[1]:.2f} "
-        print(line, flush=True)
+    print(f"   R@10 of A ({in_a}) / B ({n - in_a})    MRR of A / B")
+    for system in SYSTEMS:
+        every, a, b = line[system]["all"], line[system]["half A"], line[system]["half B"]
+        print(f"  {system:<46}" + "".join(f"{every[metric]:>8.3f}" for metric in scoring.METRICS), end="")
+        r, m = (" / ".join(f"{half[key]:.3f}" if half else "–" for half in (a, b)) for key in ("R@10", "MRR"))
+        print(f"{r:>20}{m:>24}")
 
 
-def latency(stores: dict[str, SetStore]) -> None:
-    print("\nms per recall, vectors given (p50, p95)")
+def _judged(values: Mapping[System, scoring.Floats]) -> tuple[dict[str, Any], str]:
+    """What recall is below, for the file and in words."""
+    found: dict[str, Any] = {}
+    words: list[str] = []
+    for metric, column in _JUDGED:
+        others = {name: each[:, column] for name, each in values.items() if name != "recall"}
+        best = max(others, key=lambda name: float(others[name].mean()))
+        to_best = scoring.difference(values["recall"][:, column], others[best])
+        found[metric] = {
+            "best other": best,
+            "recall above it by": to_best._asdict(),
+            "below": {
+                name: each._asdict()
+                for name, each in scoring.below(values["recall"][:, column], others).items()
+            },
+        }
+        verdict = "above" if to_best.mean >= 0 else ("below, noise" if to_best.is_noise else "BELOW")
+        interval = f"[{to_best.low:+.3f} {to_best.high:+.3f}]"
+        words.append(f"{metric} {to_best.mean:+.3f} {interval} {verdict} {best}")
+    return found, " · ".join(words)
+
+
+def order(stores: Mapping[str, SetStore]) -> dict[str, Any]:
+    """The share of (current, stale) pairs with the current one above, printed and returned."""
+    figures: dict[str, Any] = {}
+    for case in CASES:
+        if case.set not in stores or case.label not in ("", "five fact types"):
+            continue
+        store = stores[case.set]
+        questions = [q for q in case.questions(store.set.answerable) if q.current and q.stale]
+        if not questions:
+            continue
+        if not figures:
+            print("\ncurrent above stale: share of pairs; in brackets recall's R@10 on these queries")
+            print(
+                f"{'':<46}{'pairs':>6}"
+                + "".join(f"{system:>11}" for system in SYSTEMS)
+                + "   recall of A / B"
+            )
+        line: dict[str, Any] = {"n": len(questions)}
+        for half in ("all", "half A", "half B"):
+            chosen = [q for q in questions if half in ("all", f"half {q.half}")]
+            line[half] = {system: _pairs(store, system, chosen, case) for system in SYSTEMS}
+        pairs = sum(len(q.current) * len(q.stale) for q in questions)
+        found = [store.find("recall", q, case.scoped) for q in questions]
+        at10 = scoring.means(scoring.per_query(found, questions))["R@10"]
+        line |= {"pairs": pairs, "R@10 of recall": at10}
+        figures[case.name] = line
+        shares = "".join(f"{line['all'][system]:>11.3f}" for system in SYSTEMS)
+        halves = f"{line['half A']['recall']:.3f} / {line['half B']['recall']:.3f}"
+        print(f"{case.name:<46}{pairs:>6}{shares} ({at10:.3f})  {halves}", flush=True)
+    return figures
+
+
+def _pairs(store: SetStore, system: System, questions: Sequence[Question], case: Case) -> float:
+    counts = [scoring.ordered_pairs(store.find(system, q, case.scoped), q) for q in questions]
+    right, every = (sum(each) for each in zip(*counts, strict=True)) if counts else (0, 0)
+    return round(right / every, 4) if every else 0.0
+
+
+def latency(stores: Mapping[str, SetStore]) -> dict[str, Any]:
+    """Milliseconds of a recall and, in turn with it, of the prototype; vectors given."""
+    print("\nms, vectors given: recall p50, p95; prototype p50, p95")
+    figures: dict[str, Any] = {}
     for name, store in stores.items():
-        taken = []
-        for question in sample(store.questions)[:200]:
-            start = time.perf_counter()
-            store.search(question, "hybrid")
-            taken.append((time.perf_counter() - start) * 1000)
-        print(f"{name:<20} {np.percentile(taken, 50):6.2f} {np.percentile(taken, 95):6.2f}")
+        taken: dict[System, list[float]] = {"recall": [], "prototype": []}
+        for question in sample(store.set.answerable, 200):
+            for system, spent in taken.items():
+                begun = time.perf_counter()
+                store.ask(system, question.text)
+                spent.append((time.perf_counter() - begun) * 1000)
+        line = {
+            f"{system} {percentile} ms": round(float(np.percentile(spent, int(percentile[1:]))), 2)
+            for system, spent in taken.items()
+            for percentile in ("p50", "p95")
+        }
+        figures[name] = line
+        print(f"{name:<20}" + "".join(f"{value:>8.2f}" for value in line.values()), flush=True)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--set", nargs="*", default=list(dict.fromkeys(case.set for case in CASES)))
-    parser.add_argument("--embedder", type=Path, default=CACHE / "remanence" / "models" / "all-MiniLM-L6-v2")
-    parser.add_argument("--abstention", action="store_true")
-    parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--data", type=Path, help="the folder of the sets; without it the demo conversations")
+    parser.add_argument("--set", nargs="+", metavar="NAME", help=f"of {', '.join([*SETS, DEMO])}")
+    parser.add_argument("--most", type=int, metavar="N", help="queries a line, drawn with a fixed seed")
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute: the demo, with --data also three sets"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:4])
+    parser.add_argument("--embedder", type=Path, default=MODEL, help="the folder of a prepared embedder")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     given = parser.parse_args()
-    vectors = VectorCache(Embedder.load(given.embedder))
+    most = given.most or (QUICK_MOST if given.quick else None)
+    sets = [DEMO] if given.data is None else [*SMALL_SETS, DEMO] if given.quick else [*SETS, DEMO]
+    vectors = VectorCache(load_embedder(given.embedder))
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        stores = {name: SetStore(given.data, name, vectors, Path(folder)) for name in given.set}
-        quality(stores)
-        if given.abstention:
-            abstention(stores)
-        if given.latency:
-            latency(stores)
+        stores = {name: SetStore(load(name, given.data), vectors, Path(folder)) for name in given.set or sets}
+        if "quality" in given.parts:
+            figures["quality"] = quality(stores, most)
+        if "order" in given.parts:
+            figures["current above stale"] = order(stores)
+        if "tail" in given.parts:
+            figures["tail"] = tail_probe(stores)
+        if "abstention" in given.parts:
+            figures["abstention"] = abstention(stores, most)
+        if "latency" in given.parts:
+            figures["latency"] = latency(stores)
+    if given.json is not None:
+        facts = run_facts(model=vectors.embedder.model_id, queries_a_line=most, sets=list(stores))
+        write_results(given.json, "recall_quality", facts, figures)
 
 
 if __name__ == "__main__":
