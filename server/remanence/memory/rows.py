@@ -79,7 +79,8 @@ class Rows(Protocol):
         ...
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
-        """The newest rows that changed after this revision, at most `limit`."""
+        """The newest rows that were captured or changed by hand after this revision, at most `limit`; what an
+        import stored waits for the index, which thousands of rows a second would otherwise be searched without."""
         ...
 
     def scope(self, scope: Scope) -> NDArray[np.int64]:
