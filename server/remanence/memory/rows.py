@@ -79,8 +79,8 @@ class Rows(Protocol):
         ...
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
-        """The newest rows that were captured or changed by hand after this revision, at most `limit`; what an
-        import stored waits for the index, which thousands of rows a second would otherwise be searched without."""
+        """The newest rows that were captured after this revision, at most `limit`. What an import stored waits
+        for the index: it comes by thousands."""
         ...
 
     def scope(self, scope: Scope) -> NDArray[np.int64]:
