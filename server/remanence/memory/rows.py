@@ -79,7 +79,7 @@ class Rows(Protocol):
         ...
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:
-        """The newest rows that were captured after this revision, at most `limit`. What an import stored waits
+        """The newest rows captured after this revision, at most `limit`. What an import stored waits
         for the index: it comes by thousands."""
         ...
 
