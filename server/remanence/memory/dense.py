@@ -46,6 +46,7 @@ __all__ = ["Cancelled", "DenseIndex", "Near", "never"]
 # units; of 71,143 on 19,694 real rows the ten best by best unit are found to .997, by the sum to .996;
 # 400 give .995 and .991
 CANDIDATES = 600
+_ROWS = 100  # of the best units among them, whose wholes are read too
 _EXACT_BELOW = 2000  # a scope with so few units is scored whole: about as cheap as the candidates, and exact
 _GONE_SHARE = 0.1
 _BLOCK = 4096  # slots that are read together where all are
@@ -189,7 +190,7 @@ class DenseIndex:
             whole, best = cosines(view, unit, rowids, cancelled)
         else:
             wanted = max(CANDIDATES, 4 * limit)
-            rowids, whole, best = nearest(view, unit, among, wanted, 2 * limit, cancelled)
+            rowids, whole, best = nearest(view, unit, among, wanted, max(_ROWS, 2 * limit), cancelled)
         order = np.argsort(-(whole + best), kind="stable")[:limit]  # nan comes last
         order = order[~np.isnan(whole[order])]
         return Near(rowids[order], whole[order], best[order])

@@ -70,8 +70,9 @@ def nearest(
         raise Cancelled
     order = np.argsort(slots)
     slots, owners = slots[order], owners[order]
-    one = np.ones(len(slots), dtype=np.int64)
-    units = np.einsum("id,d->i", searched.vectors.read(slots, one).astype(np.float32), query)
+    starts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)  # units that lie together are read together
+    lengths = np.diff(starts, append=len(slots))
+    units = np.einsum("id,d->i", searched.vectors.read(slots[starts], lengths).astype(np.float32), query)
     found, at = np.unique(owners, return_inverse=True)
     best = np.full(len(found), -1, dtype=np.float32)
     np.maximum.at(best, at, units)

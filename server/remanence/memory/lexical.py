@@ -61,6 +61,7 @@ class LexicalIndex:
         self.note = note
         self._folder = folder
         self._index = index
+        self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
         self._schema = index.schema
         self._writer: tantivy.IndexWriter | None = None
         self._writing = threading.RLock()
@@ -92,7 +93,7 @@ class LexicalIndex:
         return index
 
     def __len__(self) -> int:
-        return self._index.searcher().num_docs
+        return self._searcher.num_docs
 
     @property
     def nbytes(self) -> int:
@@ -130,6 +131,7 @@ class LexicalIndex:
                 if self._writer is not None:
                     self._writer.commit()
                     self._index.reload()
+                    self._searcher = self._index.searcher()
                 self._write_state(revision)
                 make_private(self._folder / "segments")
             except (ValueError, OSError) as error:
@@ -152,7 +154,7 @@ class LexicalIndex:
 
     def query(self, text: str) -> LexicalQuery:
         """Any text, prose or code, as weighed terms. Nothing in it is query syntax."""
-        searcher = self._index.searcher()
+        searcher = self._searcher
         stems = terms.query_stems(text)
         found = np.array([searcher.doc_freq("body", stem) for stem in stems], dtype=np.float32)
         count = max(searcher.num_docs, 1)
@@ -259,7 +261,7 @@ class LexicalIndex:
         return Query.term_query(self._schema, field, word, "position" if field == "words" else "freq")
 
     def _starting_with(self, prefix: str) -> list[str]:
-        found = self._index.searcher().terms_with_prefix("words", prefix, limit=_PREFIX_EXPANSIONS)
+        found = self._searcher.terms_with_prefix("words", prefix, limit=_PREFIX_EXPANSIONS)
         return [word for word, _ in found]
 
     def _scoring(self, query: LexicalQuery, field: str, boost: float = 1.0) -> list[tuple[Occur, Query]]:
@@ -294,7 +296,7 @@ class LexicalIndex:
             silent = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in conditions]
             query = Query.boolean_query([(Occur.Must, scoring), *silent])
         try:
-            searcher = self._index.searcher()
+            searcher = self._searcher
             hits = searcher.search(query, limit, count=False).hits
             rows = searcher.fast_field_values("row", [address for _, address in hits])
         except (ValueError, OSError) as error:

@@ -27,7 +27,7 @@ from remanence.memory.time_expressions import find_span
 from remanence.memory.validity import earlier_below_later
 
 _DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
-_IN_CONTEXT = 60  # looked at together with their neighbours, or three times what was asked for
+_IN_CONTEXT = 40  # looked at together with their neighbours, or three times what was asked for
 _LOOKED_AT = 40  # rows read from the store for the last steps, or three times what was asked for
 _FRESH = 200
 _OPENING = 2000  # characters of a long prompt in which a time is looked for
