@@ -12,9 +12,9 @@ from types import FrameType
 
 import pytest
 from engine_process import ask, stop
-from hostile_texts import HOSTILE
 from service_in_process import indexed, never
 
+from hostile_texts import HOSTILE
 from remanence.engine import messages as m
 from remanence.engine.client import EngineClient
 from remanence.engine.service import Service, open_service
