@@ -209,6 +209,7 @@ export interface StatusResponse {
   versions: Record<string, string>;
   home: string;
   embedder: string;
+  reranker: string | null;
   sources: SourceState[];
   jobs: Job[];
   databaseBytes: number;
