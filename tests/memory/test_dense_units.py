@@ -50,7 +50,7 @@ def test_rows_without_a_vector_have_no_cosine(tmp_path: Path) -> None:
     index, units = with_parts(tmp_path)
     index.remove(ids(7))
     asked = ids(100, 7, 3, 5000, 0, 3)
-    whole, best, vectors = index.evidence(units[2, 1], asked)
+    (whole, best), vectors = index.cosines(units[2, 1], asked), index.vectors(asked)
     assert np.isnan(whole).tolist() == np.isnan(best).tolist() == [False, True, False, True, True, False]
     np.testing.assert_array_equal(vectors, index.vectors(asked))
     np.testing.assert_allclose(vectors[[0, 2, 5]], units[[99, 2, 2], 0], atol=1e-3)

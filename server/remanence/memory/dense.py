@@ -204,14 +204,6 @@ class DenseIndex:
         """
         return cosines(self._view, self._unit_query(query), rowids)
 
-    def evidence(self, query: Floats, rowids: Rowids) -> tuple[Floats, Floats, Floats]:
-        """What `cosines` gives, and the wholes' vectors (n, d) from the same reading, zeros for a row
-        that is not there. Raises ValueError for a wrong shape.
-        """
-        vectors = np.zeros((len(rowids), self.dimensions), dtype=np.float32)
-        whole, best = cosines(self._view, self._unit_query(query), rowids, vectors=vectors)
-        return whole, best, vectors
-
     def vectors(self, rowids: Rowids) -> Floats:
         """The stored vectors (n, d) of these rows' wholes; zeros for one that is not there."""
         view = self._view

@@ -145,10 +145,9 @@ def cosines(
     query: Floats,
     rowids: Rowids,
     cancelled: Callable[[], bool] = never,
-    vectors: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Cosines of `query` (d,), of unit norm, to the whole and to the best unit of each row: both (n,),
-    nan for a row that is not there. The wholes are put into `vectors` (n, d) where it is given.
+    nan for a row that is not there.
 
     Raises Cancelled, IndexReadError.
     """
@@ -171,6 +170,4 @@ def cosines(
         part, firsts_read = part[live], starts[live]
         whole[part] = each[firsts_read]
         best[part] = np.maximum.reduceat(each, starts)[live]
-        if vectors is not None:
-            vectors[part] = read[firsts_read]
     return whole, best
