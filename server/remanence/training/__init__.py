@@ -1,0 +1,1 @@
+"""Learning from memory: datasets, adapters trained on them, and what proves that they help."""

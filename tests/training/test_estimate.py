@@ -1,0 +1,66 @@
+"""What training will take: read from the weights' headers, and refused in words where it cannot fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tiny_llama
+from remanence.training.estimate import ModelSize, WeightsError, estimate, measure_gflops, size_of
+from remanence.training.recipe import load_recipe
+
+LLAMA_1B = ModelSize(parameters=1_235_814_400, hidden=2048, layers=16, vocabulary=128_256)
+
+
+def test_the_size_is_read_without_the_weights() -> None:
+    size = size_of(tiny_llama.folder())
+    assert size.layers >= 1
+    assert size.parameters > size.hidden * size.vocabulary
+
+
+def test_a_folder_without_weights_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"hidden_size": 1, "num_hidden_layers": 1, "vocab_size": 1}')
+    with pytest.raises(WeightsError, match="no weights"):
+        size_of(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        size_of(tmp_path)
+
+
+def test_what_cannot_fit_is_refused_with_what_would_help() -> None:
+    recipe = load_recipe("cpu-tiny")
+    said = estimate(LLAMA_1B, recipe, rows=100, tokens=200, steps=100, free_mb=4000, gflops=50)
+    assert said.refusal is not None
+    assert "4,000 MB" in said.refusal
+    assert "checkpointing" in said.refusal
+
+
+def test_what_fits_is_not_refused() -> None:
+    recipe = load_recipe("laptop-1b")
+    said = estimate(LLAMA_1B, recipe, rows=100, tokens=200, steps=100, free_mb=16_000, gflops=50)
+    assert said.refusal is None
+    assert LLAMA_1B.parameters * 2 < said.memory_mb * 2**20
+
+
+def test_four_bits_and_checkpoints_take_less() -> None:
+    plain = load_recipe("cpu-tiny")
+    small = load_recipe("gpu-7b-qlora")
+    said = [
+        estimate(LLAMA_1B, recipe, rows=64, tokens=200, steps=10, free_mb=0, gflops=50).memory_mb
+        for recipe in (plain, small)
+    ]
+    assert said[1] < said[0] / 3
+
+
+def test_twice_the_steps_take_twice_as_long() -> None:
+    recipe = load_recipe("cpu-tiny")
+    one, two = (
+        estimate(LLAMA_1B, recipe, rows=64, tokens=100, steps=steps, free_mb=0, gflops=50).seconds
+        for steps in (10, 20)
+    )
+    assert two == pytest.approx(2 * one)
+
+
+def test_the_processor_is_measured() -> None:
+    assert measure_gflops(0.02) > 0
