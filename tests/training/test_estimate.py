@@ -59,7 +59,7 @@ def test_twice_the_steps_take_twice_as_long() -> None:
         estimate(LLAMA_1B, recipe, rows=64, tokens=100, steps=steps, free_mb=0, gflops=50).seconds
         for steps in (10, 20)
     )
-    assert two == pytest.approx(2 * one)
+    assert two == pytest.approx(2 * one, rel=0.01)
 
 
 def test_the_processor_is_measured() -> None:

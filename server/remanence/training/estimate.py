@@ -31,7 +31,7 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """What a Hugging Face folder says of itself. `linear` counts the weights of inner linear layers."""
+    """What a Hugging Face folder says of itself."""
 
     parameters: int
     hidden: int
