@@ -155,4 +155,87 @@ def m003_vectors_of_pieces(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_exchanges, m002_jobs_and_sources, m003_vectors_of_pieces)
+def m004_facts(connection: sqlite3.Connection) -> None:
+    """Facts, the exchanges that say them, and what was decided about them.
+
+    A fact goes with the last exchange that says it, and its decisions with it. An exchange whose text
+    changed says nothing until it was read again.
+    """
+    connection.execute("ALTER TABLE exchanges ADD COLUMN facts_with TEXT")
+    connection.execute("CREATE INDEX exchanges_by_facts ON exchanges (facts_with, row)")
+    connection.execute(
+        """
+        CREATE TABLE facts (
+            id TEXT PRIMARY KEY,
+            text TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            topic TEXT NOT NULL,
+            value TEXT NOT NULL,
+            words TEXT NOT NULL,
+            language TEXT NOT NULL,
+            valid_from INTEGER,
+            valid_until INTEGER,
+            confidence REAL NOT NULL,
+            origin TEXT NOT NULL,
+            single INTEGER NOT NULL,
+            superseded_by TEXT,
+            created_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute("CREATE INDEX facts_by_subject ON facts (subject COLLATE NOCASE, topic)")
+    connection.execute(
+        """
+        CREATE TABLE fact_sources (
+            fact TEXT NOT NULL REFERENCES facts ON DELETE CASCADE,
+            row INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+            PRIMARY KEY (fact, row)
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute("CREATE INDEX fact_sources_by_row ON fact_sources (row)")
+    connection.execute(
+        """
+        CREATE TABLE decisions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            fact TEXT NOT NULL REFERENCES facts ON DELETE CASCADE,
+            older TEXT NOT NULL REFERENCES facts ON DELETE CASCADE,
+            action TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            state TEXT NOT NULL,
+            before TEXT NOT NULL DEFAULT '{}',
+            decided_at INTEGER NOT NULL,
+            UNIQUE (fact, older)
+        )
+        """
+    )
+    connection.execute("CREATE INDEX decisions_by_older ON decisions (older)")
+    connection.execute(
+        """
+        CREATE TRIGGER fact_without_source AFTER DELETE ON fact_sources
+        WHEN NOT EXISTS (SELECT 1 FROM fact_sources WHERE fact = OLD.fact)
+        BEGIN
+            UPDATE facts SET superseded_by = NULL, valid_until = NULL WHERE superseded_by = OLD.fact;
+            DELETE FROM facts WHERE id = OLD.fact;
+        END
+        """
+    )
+    connection.execute(
+        """
+        CREATE TRIGGER text_with_other_facts AFTER UPDATE OF question, answer ON exchanges
+        WHEN OLD.question IS NOT NEW.question OR OLD.answer IS NOT NEW.answer
+        BEGIN
+            DELETE FROM fact_sources WHERE row = NEW.row;
+            UPDATE exchanges SET facts_with = NULL WHERE row = NEW.row;
+        END
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_exchanges,
+    m002_jobs_and_sources,
+    m003_vectors_of_pieces,
+    m004_facts,
+)
