@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from remanence.memory.backlog import LexicalRow
 from remanence.memory.lexical import LexicalIndex
+from remanence.memory.lexical_files import is_whole
 from remanence.memory.rows import Scope
 
 
@@ -262,6 +266,91 @@ def test_a_whole_index_with_deletions_is_not_taken_for_damaged(tmp_path: Path) -
     index.close()
     again = LexicalIndex.open(tmp_path)
     assert (again.note, len(again)) == (None, 40)
+
+
+def damaged_unseen(folder: Path) -> Path:
+    """The largest file, one bit of it changed, its size and time as they were."""
+    largest = max((folder / "segments").glob("*.*"), key=lambda path: path.stat().st_size)
+    before, data = largest.stat(), largest.read_bytes()
+    largest.write_bytes(data[:40] + bytes([data[40] ^ 1]) + data[41:])
+    os.utime(largest, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return largest
+
+
+def test_opening_reads_no_file_that_nobody_touched_and_a_check_reads_all(tmp_path: Path) -> None:
+    filled(tmp_path, *(row(n, f"alpha beta number{n}") for n in range(200))).close()
+    assert is_whole(tmp_path / "segments")
+    largest = damaged_unseen(tmp_path)
+    again = LexicalIndex.open(tmp_path)
+    assert (len(again), again.note) == (200, None)
+    assert not is_whole(tmp_path / "segments")
+    again.close()
+    os.utime(largest)  # touched: now it is read
+    assert LexicalIndex.open(tmp_path).note == "the index is damaged"
+
+
+def test_an_index_that_never_closed_opens_as_quickly(tmp_path: Path) -> None:
+    filled(tmp_path, *(row(n, f"alpha beta number{n}") for n in range(200)))
+    damaged_unseen(tmp_path)
+    assert LexicalIndex.open(tmp_path).note is None
+
+
+def test_pages_given_back_come_again_and_what_is_being_written_is_not_lost(tmp_path: Path) -> None:
+    index = filled(tmp_path, *(row(n, f"alpha number{n}") for n in range(50)))
+    index.add([row(99, "delta")])
+    index.give_back_pages()
+    assert (len(index), found(index, "number7"), found(index, "delta")) == (50, [7], [])
+    index.commit(2)
+    assert found(index, "delta") == [99]
+    index.give_back_pages()
+    index.add([row(100, "epsilon")])
+    index.commit(3)
+    index.close()
+    assert [found(index, word) for word in ("delta", "epsilon", "number7")] == [[99], [100], [7]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can a process see its pages")
+def test_pages_given_back_no_longer_count_as_memory(tmp_path: Path) -> None:
+    index = filled(tmp_path, *(row(n, " ".join(f"w{n * k % 997}" for k in range(300))) for n in range(2000)))
+    index.close()
+
+    def resident() -> int:
+        own = False
+        total = 0
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if "-" in line.split(" ")[0]:
+                own = str(tmp_path) in line
+            elif own and line.startswith("Rss:"):
+                total += int(line.split()[1])
+        return total
+
+    for n in range(997):
+        found(index, f"w{n}")
+    before = resident()
+    index.give_back_pages()
+    assert resident() < before / 2
+
+
+def test_its_size_is_told_while_a_merge_takes_files_away(tmp_path: Path) -> None:
+    index = filled(tmp_path, row(1, "alpha"))
+    size = index.nbytes
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            passing = [tmp_path / "segments" / f"passing{n}" for n in range(40)]
+            for path in passing:
+                path.touch()
+            for path in passing:
+                path.unlink()
+
+    merging = threading.Thread(target=come_and_go)
+    merging.start()
+    try:
+        assert {index.nbytes for _ in range(500)} == {size}
+    finally:
+        over.set()
+        merging.join()
 
 
 def test_files_are_private(tmp_path: Path) -> None:

@@ -105,3 +105,15 @@ def test_an_excerpt_finds_the_forms_and_relatives_of_a_word() -> None:
     answer = "Nada de eso. Cierra las conexiones que quedan abiertas. Después reinicia."
     for query in ("conexión", "connection", "abierto"):
         assert excerpt(answer, terms.query_stems(query), limit=60).startswith("Cierra las conexiones")
+
+
+_SENTENCES = st.lists(st.sampled_from(["redis", "numpy", "socket", "and", "so"]), min_size=1, max_size=5)
+
+
+@given(st.lists(st.lists(_SENTENCES, min_size=1, max_size=4), min_size=1, max_size=6))
+def test_an_excerpt_starts_at_the_first_of_the_sentences_that_say_most(lines: list[list[list[str]]]) -> None:
+    each = [" ".join(words) + "." for line in lines for words in line]
+    answer = "\n".join(" ".join(" ".join(words) + "." for words in line) for line in lines)
+    (redis,), (numpy,) = terms.query_stems("redis"), terms.query_stems("numpy")
+    best = max(each, key=lambda sentence: 2 * ("redis" in sentence) + 1.5 * ("numpy" in sentence))
+    assert excerpt(answer, [redis, numpy], limit=len(best)) == best

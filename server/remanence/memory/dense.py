@@ -1,9 +1,9 @@
 """Dense search: sign-binarised codes in RAM, exact re-scoring from float16 vectors on disk.
 
 A row has one or more units, vectors of their own: the whole first. The sign of each dimension is kept
-(48 bytes for 384 dimensions); FAISS ranks the codes of all units by Hamming distance, the first 600 are
-scored exactly, and so is the whole of each row among the best of them. The index is a cache: the truth is
-the database.
+(48 bytes for 384 dimensions); FAISS ranks the codes of all units by Hamming distance. Of the rows of the
+first 600 the most likely, by the query against their signs, are scored exactly: their best units and their
+wholes. The index is a cache: the truth is the database.
 
 Slots are only ever appended, and a removed one is blanked, so a search that is under way never sees
 a slot change its meaning; blank slots go when a snapshot finds more than a tenth of them.

@@ -16,6 +16,8 @@ from remanence.memory.vector_file import VectorFile
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 
+_WHOLE_BESIDE = np.float32(0.5)  # how much the whole counts beside the best unit when rows are chosen
+_UNITS_PER_ROW = 2  # read at most, on the mean
 _AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
 
 
@@ -58,33 +60,51 @@ def nearest(
     rows: int,
     cancelled: Callable[[], bool],
 ) -> tuple[Rowids, Floats, Floats]:
-    """Of the `wanted` units whose codes are nearest to that of `query` (d,), unit norm, the best `rows` rows:
-    their numbers (n,), the cosines of their wholes (n,) and of the best unit that was found (n,), which is
-    the whole where that is nearer.
+    """Of the rows of the `wanted` units whose codes are nearest to that of `query` (d,), unit norm, the most
+    likely `rows`: their numbers (n,), the cosines of their wholes (n,) and of the best unit that was read
+    (n,), which is the whole where that is nearer.
 
-    Raises Cancelled, IndexReadError.
+    What is read from the disk is chosen by the query against the signs of the vectors, which tells more than
+    its signs against theirs. Raises Cancelled, IndexReadError.
     """
     view = searched.slots
     slots, owners = _nearest_codes(view, query, among, wanted, cancelled)
     if cancelled():
         raise Cancelled
-    order = np.argsort(slots)
-    slots, owners = slots[order], owners[order]
-    starts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)  # units that lie together are read together
-    lengths = np.diff(starts, append=len(slots))
-    units = np.einsum("id,d->i", searched.vectors.read(slots[starts], lengths).astype(np.float32), query)
-    found, at = np.unique(owners, return_inverse=True)
+    guess = _by_signs(view, slots, query)
+    order = np.argsort(-guess, kind="stable")
+    slots, owners, guess = slots[order], owners[order], guess[order]
+    found, first, at = np.unique(owners, return_index=True, return_inverse=True)
+    firsts, counts = view.find(found.astype(np.int64))
+    sums = guess[first] + _WHOLE_BESIDE * _by_signs(view, firsts, query)
+    sums[counts == 0] = -np.inf  # removed meanwhile
+    likely = np.zeros(len(found), dtype=np.bool_)
+    likely[np.argsort(-sums, kind="stable")[:rows]] = True
+    likely &= counts > 0
+    read = likely[at]
+    read[_UNITS_PER_ROW * rows :] = False
+    read[first[likely]] = True
+    units, wholes = slots[read], firsts[likely]
+    places, back = np.unique(np.concatenate([units, wholes]), return_inverse=True)
+    near = _dot(searched.vectors, places, query)[back]
     best = np.full(len(found), -1, dtype=np.float32)
-    np.maximum.at(best, at, units)
-    kept = np.argsort(-best, kind="stable")[:rows]
-    found, best = found[kept].astype(np.int64), best[kept]
-    firsts, counts = view.find(found)
-    there = np.flatnonzero(counts)
-    found, best, firsts = found[there], best[there], firsts[there]
-    one = np.ones(len(found), dtype=np.int64)
-    whole = np.einsum("id,d->i", searched.vectors.read(firsts, one).astype(np.float32), query)
-    live = view.rows(firsts) >= 0  # what was removed meanwhile may have been read half wiped
+    np.maximum.at(best, at[read], near[: len(units)])
+    whole, best, found = near[len(units) :], best[likely], found[likely].astype(np.int64)
+    live = view.rows(wholes) >= 0  # what was removed meanwhile may have been read half wiped
     return found[live], whole[live], np.maximum(whole, best)[live]
+
+
+def _by_signs(view: View, slots: Rowids, query: Floats) -> Floats:
+    """How near (n,) each slot is to `query` (d,), going by the signs of its vector alone; only to compare."""
+    signs = np.unpackbits(view.codes(slots), axis=1, count=len(query)).astype(np.float32)
+    return np.einsum("id,d->i", signs, query)
+
+
+def _dot(vectors: VectorFile, slots: Rowids, query: Floats) -> Floats:
+    """The product of `query` (d,) with the vector in each of these slots, ascending: (n,)."""
+    starts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)  # those that lie together are read together
+    lengths = np.diff(starts, append=len(slots))
+    return np.einsum("id,d->i", vectors.read(slots[starts], lengths).astype(np.float32), query)
 
 
 def _nearest_codes(
@@ -96,7 +116,7 @@ def _nearest_codes(
     distances = [np.empty(0, dtype=np.int32)]
     places = [np.empty(0, dtype=np.int64)]
     rows = [np.empty(0, dtype=np.int32)]
-    for slots, codes, owners in _parts(view, among):
+    for start, slots, codes, owners in _parts(view, among):
         if cancelled():
             raise Cancelled
         depth = wanted
@@ -110,34 +130,36 @@ def _nearest_codes(
                 break
             depth *= 2
         distances.append(distance[0][live])
-        places.append(slots[found[0][live]])
+        at = found[0][live]
+        places.append(start + (at if slots is None else slots[at]))
         rows.append(owned[live])
-    near = np.argsort(np.concatenate(distances), kind="stable")[:wanted]
+    near = np.argsort(np.concatenate(distances).astype(np.int16), kind="stable")[:wanted]  # 16 bits: by radix
     return np.concatenate(places)[near], np.concatenate(rows)[near]
 
 
-def _parts(view: View, among: Rowids | None) -> Iterator[tuple[Rowids, Codes, NDArray[np.int32]]]:
-    """Slots in the scope, a chunk at a time, none of them empty: their numbers, codes and rows."""
+def _parts(view: View, among: Rowids | None) -> Iterator[tuple[int, Rowids | None, Codes, NDArray[np.int32]]]:
+    """Slots in the scope, a chunk at a time, none of them empty: the first of the chunk, which from there on
+    they are (None: one after another), codes and rows."""
     if among is None:
         for start, chunk in view.runs():
-            yield np.arange(start, start + len(chunk.rows)), chunk.codes, chunk.rows
+            yield start, None, chunk.codes, chunk.rows
     elif len(among) * 16 < view.count:
         slots = np.sort(span_slots(*view.find(np.unique(among))))
         for start in range(0, len(slots), CHUNK):
             part = slots[start : start + CHUNK]
-            yield part, view.codes(part), view.rows(part)
+            yield 0, part, view.codes(part), view.rows(part)
     else:
         yield from _masked(view, among)
 
 
-def _masked(view: View, among: Rowids) -> Iterator[tuple[Rowids, Codes, NDArray[np.int32]]]:
+def _masked(view: View, among: Rowids) -> Iterator[tuple[int, Rowids | None, Codes, NDArray[np.int32]]]:
     beyond = int(among.max(initial=0)) + 1
     inside = np.zeros(beyond + 1, dtype=np.bool_)  # the last stands for every other row, and for nobody: -1
     inside[among[among >= 0]] = True
     for start, chunk in view.runs():
         at = np.flatnonzero(inside[np.minimum(chunk.rows, beyond)])
         if len(at):
-            yield start + at, chunk.codes[at], chunk.rows[at]
+            yield start, at, chunk.codes[at], chunk.rows[at]
 
 
 def cosines(

@@ -7,13 +7,14 @@ locomo .704 against .680) and lower on one (beam_500k_general .702 against .746,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import tantivy
@@ -22,18 +23,18 @@ from tantivy import Occur, Query
 
 from remanence.memory import terms
 from remanence.memory.backlog import LexicalRow
+from remanence.memory.held_terms import HeldState, HeldTerms, TermsAsked
 from remanence.memory.index_files import IndexReadError, IndexWriteError, replace_atomically
-from remanence.memory.lexical_files import is_whole, make_private
+from remanence.memory.lexical_files import Marks, is_whole, make_private, marks, size_of
 from remanence.memory.rows import Scope
 
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_SCHEMA_VERSION = 2  # what it takes as terms is part of it
+_SCHEMA_VERSION = 3  # what it takes as terms is part of it
 _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
 _QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
-_MASKED_TERMS = 24  # powers of two that a float32 score can still add up exactly
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
 _PREFIX_EXPANSIONS = 40
 _TYPED_WORDS = 16
@@ -42,25 +43,34 @@ _TYPED = 2000  # characters: the end of what was typed
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """A query's distinct index terms, rarest first, and how much each says: its BM25 idf, float32 (t,).
-
-    `known` tells which occur in the index at all.
+    """A query's distinct index terms, rarest first, and how much each says: its BM25 idf, float32 (t,), in
+    a text and in a question. `known` tells which occur in the index at all.
     """
 
     terms: tuple[str, ...]
     idf: Floats
+    question_idf: Floats
     known: NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls) -> LexicalQuery:
+        """No term at all."""
+        nothing = np.empty(0, dtype=np.float32)
+        return cls((), nothing, nothing, np.empty(0, dtype=np.bool_))
 
 
 class LexicalIndex:
     """The Tantivy index in one folder. One writer at a time; searches run beside it in any thread."""
 
-    def __init__(self, folder: Path, index: tantivy.Index, revision: int, note: str | None) -> None:
+    def __init__(
+        self, folder: Path, index: tantivy.Index, held: HeldTerms, revision: int, note: str | None
+    ) -> None:
         """Use `open`."""
         self.revision = revision
         self.note = note
         self._folder = folder
         self._index = index
+        self._held = held
         self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
         self._schema = index.schema
         self._writer: tantivy.IndexWriter | None = None
@@ -71,23 +81,27 @@ class LexicalIndex:
         """Open the index in `folder`, made if missing.
 
         A missing or damaged one, or one of another schema, gives an empty index with revision 0 and
-        the reason in `note`. Raises IndexWriteError if the folder cannot be used.
+        the reason in `note`. Only files that were touched since they were written are read for that: see
+        `lexical_files.is_whole` for the rest. Raises IndexWriteError if the folder cannot be used.
         """
         segments = folder / "segments"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            revision, note = _read_state(folder)
-            if note is None and not is_whole(segments):
+            revision, held, known, note = _read_state(folder)
+            if note is None and not is_whole(segments, known):
                 note = "the index is damaged"
             if note is None:
                 try:
-                    return cls(folder, _open_tantivy(segments), revision, None)
-                except ValueError as error:
+                    index = cls(folder, _open_tantivy(segments), HeldTerms(folder, held), revision, None)
+                    index._held.remove_strays()
+                    return index
+                except (ValueError, FileNotFoundError, IndexReadError) as error:
                     note = f"the index is damaged: {error}"
             shutil.rmtree(segments, ignore_errors=True)
             segments.mkdir(mode=0o700)
-            index = cls(folder, _open_tantivy(segments), 0, note)
+            index = cls(folder, _open_tantivy(segments), HeldTerms(folder), 0, note)
             index._write_state(0)
+            index._held.remove_strays()
         except (OSError, ValueError) as error:
             raise IndexWriteError(f"The lexical index cannot be opened: {error}") from error
         return index
@@ -98,7 +112,7 @@ class LexicalIndex:
     @property
     def nbytes(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in (self._folder / "segments").glob("*") if path.is_file())
+        return size_of(self._folder / "segments") + self._held.nbytes
 
     def add(self, rows: Sequence[LexicalRow]) -> None:
         """Add or replace rows; searches see them after `commit`. Raises IndexWriteError."""
@@ -106,8 +120,11 @@ class LexicalIndex:
             try:
                 writer = self._open_writer()
                 for row in rows:
+                    question = terms.stems(row.question)
+                    body = question + terms.stems("\n".join([row.answer, *row.keywords, *row.facts, row.title]))
                     writer.delete_documents_by_term("row", row.row)
-                    writer.add_document(_document(row))
+                    writer.add_document(_document(row, body, question))
+                    self._held.add(row.row, body, question)
             except (ValueError, OSError) as error:
                 raise self._write_failed(error) from error
 
@@ -117,6 +134,7 @@ class LexicalIndex:
             try:
                 for number in numbers:
                     self._open_writer().delete_documents_by_term("row", int(number))
+                    self._held.remove(int(number))
             except (ValueError, OSError) as error:
                 raise self._write_failed(error) from error
 
@@ -129,10 +147,12 @@ class LexicalIndex:
         with self._writing:
             try:
                 if self._writer is not None:
+                    self._held.commit()
                     self._writer.commit()
                     self._index.reload()
                     self._searcher = self._index.searcher()
                 self._write_state(revision)
+                self._held.remove_strays()
                 make_private(self._folder / "segments")
             except (ValueError, OSError) as error:
                 raise self._write_failed(error) from error
@@ -146,11 +166,13 @@ class LexicalIndex:
     def _write_failed(self, error: Exception) -> IndexWriteError:
         # a Tantivy writer that met an I/O error is dead; the next write starts a new one
         self._writer = None
+        self._held.forget_waiting()
         return IndexWriteError(f"The lexical index cannot be written: {error}")
 
     def _write_state(self, revision: int) -> None:
-        state = json.dumps({"schema": _SCHEMA_VERSION, "revision": revision}).encode()
-        replace_atomically(self._folder / "state.json", [state])
+        held, written = asdict(self._held.state), marks(self._folder / "segments")
+        state = {"schema": _SCHEMA_VERSION, "revision": revision, "held": held, "files": written}
+        replace_atomically(self._folder / "state.json", [json.dumps(state).encode()])
 
     def query(self, text: str) -> LexicalQuery:
         """Any text, prose or code, as weighed terms. Nothing in it is query syntax."""
@@ -158,11 +180,11 @@ class LexicalIndex:
         stems = terms.query_stems(text)
         found = np.array([searcher.doc_freq("body", stem) for stem in stems], dtype=np.float32)
         count = max(searcher.num_docs, 1)
-        idf = np.log1p((np.maximum(count - found, 0) + 0.5) / (found + 0.5))
+        idf = _idf(found, count)
         order = np.argsort(-idf, kind="stable")[:_MOST_TERMS]
-        return LexicalQuery(
-            tuple(stems[int(i)] for i in order), idf[order].astype(np.float32), found[order] > 0
-        )
+        chosen = tuple(stems[int(i)] for i in order)
+        asked = np.array([searcher.doc_freq("question", stem) for stem in chosen], dtype=np.float32)
+        return LexicalQuery(chosen, idf[order], _idf(asked, count), found[order] > 0)
 
     def search(
         self,
@@ -200,32 +222,7 @@ class LexicalIndex:
         """What the query's words say about these rows: BM25 of all their text (n,), BM25 of their question
         (n,), and which terms each holds (n, t). Raises IndexReadError.
         """
-        body = np.zeros(len(rowids), dtype=np.float32)
-        question = np.zeros(len(rowids), dtype=np.float32)
-        held = np.zeros((len(rowids), len(query.terms)), dtype=np.bool_)
-        known = np.flatnonzero(query.known)
-        if len(known) == 0 or len(rowids) == 0:
-            return body, question, held
-        order = np.argsort(rowids)
-        # asked the other way round, for the words among the rows, it takes two to three times as long
-        rows = (Occur.Must, self._rows_query(rowids))
-
-        def ask(parts: list[tuple[Occur, Query]]) -> tuple[Rowids, Floats]:
-            found, sums = self._run(Query.boolean_query([rows, *parts]), [], len(rowids))
-            return order[np.searchsorted(rowids, found, sorter=order)], sums
-
-        for field, scores in (("body", body), ("question", question)):
-            at, sums = ask(self._scoring(query, field))
-            scores[at] = sums
-        for start in range(0, len(known), _MASKED_TERMS):
-            block = known[start : start + _MASKED_TERMS]
-            flags = [
-                (Occur.Should, Query.const_score_query(self._term("body", query.terms[i]), float(2**bit)))
-                for bit, i in enumerate(cast(list[int], block.tolist()))
-            ]
-            at, sums = ask(flags)
-            held[np.ix_(at, block)] = (sums.astype(np.int64)[:, None] >> np.arange(len(block))) & 1
-        return body, question, held
+        return self._held.evidence(TermsAsked(query.terms, query.idf, query.question_idf), rowids)
 
     def continue_prompt(self, text: str, limit: int) -> Rowids:
         """The rows whose question holds every word typed, the last one perhaps unfinished; best first.
@@ -256,6 +253,25 @@ class LexicalIndex:
                 self._writer.rollback()
                 self._writer.wait_merging_threads()
                 self._writer = None
+                self._held.forget_waiting()
+                with contextlib.suppress(OSError):  # what was merged is then read at the next opening
+                    self._write_state(self.revision)
+            self._held.forget_waiting()
+
+    def give_back_pages(self) -> None:
+        """Open the files anew: what searches have touched of them no longer counts as this process's memory.
+
+        They stay in the system's cache. Nothing happens while something is written. Raises IndexReadError.
+        """
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            index = _open_tantivy(self._folder / "segments")
+            self._index, self._searcher = index, index.searcher()
+        except (ValueError, OSError) as error:
+            raise IndexReadError(f"The lexical index cannot be opened: {error}") from error
+        finally:
+            self._writing.release()
 
     def _term(self, field: str, word: str) -> Query:
         return Query.term_query(self._schema, field, word, "position" if field == "words" else "freq")
@@ -309,13 +325,16 @@ def _nothing() -> tuple[Rowids, Floats]:
     return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 
 
-def _document(row: LexicalRow) -> tantivy.Document:
-    question = terms.expanded(row.question)
-    rest = terms.expanded("\n".join([row.answer, *row.keywords, row.title]))
+def _idf(found: Floats, count: int) -> Floats:
+    """What BM25 makes of the number of documents, of `count`, that each term is in: (t,)."""
+    return np.log1p((np.maximum(count - found, 0) + 0.5) / (found + 0.5)).astype(np.float32)
+
+
+def _document(row: LexicalRow, body: Sequence[str], question: Sequence[str]) -> tantivy.Document:
     document = tantivy.Document()
     document.add_integer("row", row.row)
-    document.add_text("body", f"{question}\n{rest}")
-    document.add_text("question", question)
+    document.add_text("body", " ".join(body))
+    document.add_text("question", " ".join(question))
     document.add_text("words", terms.well_formed(row.question))
     document.add_text("tool", terms.well_formed(row.tool))
     document.add_text("conversation", terms.well_formed(row.conversation_id))
@@ -337,14 +356,15 @@ def _open_tantivy(segments: Path) -> tantivy.Index:
     return index
 
 
-def _read_state(folder: Path) -> tuple[int, str | None]:
-    """The revision, or 0 and in words why there is none."""
+def _read_state(folder: Path) -> tuple[int, HeldState | None, Marks, str | None]:
+    """The revision, what of the terms held counts and the files' marks; or 0, None, nothing and in words why
+    there is none."""
     try:
-        state = cast(dict[str, int], json.loads((folder / "state.json").read_bytes()))
+        state = cast(dict[str, Any], json.loads((folder / "state.json").read_bytes()))
         if state["schema"] != _SCHEMA_VERSION:
-            return 0, "the index has another schema"
-        return int(state["revision"]), None
+            return 0, None, {}, "the index has another schema"
+        return int(state["revision"]), HeldState(**state["held"]), dict(state.get("files", {})), None
     except FileNotFoundError:
-        return 0, "no index"
+        return 0, None, {}, "no index"
     except (ValueError, KeyError, TypeError):
-        return 0, "the index's state is damaged"
+        return 0, None, {}, "the index's state is damaged"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, islice, repeat
 
 from remanence.memory import terms
 
@@ -18,7 +20,8 @@ _ABBREVIATION = re.compile(
 )
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _LEAST = 40  # a shorter best sentence ("Sure!") takes the next ones with it
-_MOST_SENTENCES = 200
+_MOST_LINES = 200
+_MOST_SENTENCES = 200  # of a line
 _MOST_READ = 50_000  # characters of an answer
 
 
@@ -32,7 +35,13 @@ class CodeBlock:
 
 def split_code(text: str) -> list[str | CodeBlock]:
     """Prose and fenced code blocks in order; a fence left open runs to the end, as in CommonMark."""
-    parts: list[str | CodeBlock] = []
+    return [part for part in _fenced(text) if (part.code if isinstance(part, CodeBlock) else part).strip()]
+
+
+def _fenced(text: str) -> Iterator[str | CodeBlock]:
+    if "```" not in text and "~~~" not in text:
+        yield text
+        return
     prose: list[str] = []
     code: list[str] = []
     fence, language = "", ""
@@ -43,15 +52,14 @@ def split_code(text: str) -> list[str | CodeBlock]:
                 prose.append(line)
             else:
                 fence, language = mark[1], mark[2].lower()
-                parts.append("\n".join(prose))
+                yield "\n".join(prose)
                 prose = []
         elif mark is not None and mark[1].startswith(fence) and not mark[2]:
-            parts.append(CodeBlock(language, "\n".join(code)))
+            yield CodeBlock(language, "\n".join(code))
             fence, code = "", []
         else:
             code.append(line)
-    parts.append(CodeBlock(language, "\n".join(code)) if fence else "\n".join(prose))
-    return [part for part in parts if (part.code if isinstance(part, CodeBlock) else part).strip()]
+    yield CodeBlock(language, "\n".join(code)) if fence else "\n".join(prose)
 
 
 def code_blocks(text: str) -> list[CodeBlock]:
@@ -80,28 +88,92 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
     It starts at a sentence, or at a line of code where only the code speaks of them, and goes on for
     whole sentences up to `limit` characters; "…" marks a cut. One line, for showing in a list.
     """
-    pieces: list[str] = []
-    for part in split_code(answer[:_MOST_READ]):
-        pieces += (
-            sentences(part) if isinstance(part, str) else [line.strip() for line in part.code.splitlines()]
-        )
-    pieces = [piece for piece in pieces[:_MOST_SENTENCES] if _ALPHANUMERIC.search(piece)]
-    if not pieces:
+    lines = list(islice(_lines(answer[:_MOST_READ]), _MOST_LINES))
+    if not lines:
         return _cut(" ".join(answer[:_MOST_READ].split()), limit)
     weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
-    lines = terms.folded("\n".join(pieces)).split("\n")
-    said = sorted(terms.mentions("\n".join(lines), weights), key=lambda found: -weights[found[1]])
-    says = [sum(weights[term] for term in {term for word, term in said if word in line}) for line in lines]
-    best = max(range(len(pieces)), key=lambda i: (says[i], -i))
-    around = [word for word, _ in said if word in lines[best]]
-    if len(pieces[best]) < _LEAST and best > 0 and says[best] and pieces[best - 1].endswith(":"):
-        best -= 1
-    chosen = " ".join(pieces[best].split())
-    for piece in (" ".join(piece.split()) for piece in pieces[best + 1 :]):
+    text = terms.folded("\n".join(line for line, _ in lines))
+    distinct = " ".join(dict.fromkeys(text.split()))  # half the work: most of a text is said before
+    said = sorted(terms.mentions(distinct, weights), key=lambda found: -weights[found[1]])
+    at, pieces, best = _best_piece(lines, _said_in_each(text.split("\n"), text, said, weights), said, weights)
+    chosen = pieces[best]
+    folded = terms.folded(chosen)
+    around = [word for word, _ in said if word in folded]
+    after = chain(pieces[best + 1 :], _pieces(lines[at + 1 :]))
+    if len(chosen) < _LEAST and around:
+        before = pieces[best - 1] if best else _split(*lines[at - 1])[-1] if at else ""
+        if before.endswith(":"):
+            chosen, after = before, chain([chosen], after)
+    chosen = " ".join(chosen.split())
+    for piece in (" ".join(piece.split()) for piece in after):
         if len(chosen) + 1 + len(piece) > limit:
             break
         chosen = f"{chosen} {piece}"
     return _cut(chosen, limit, around)
+
+
+def _lines(text: str) -> Iterator[tuple[str, bool]]:
+    """The lines of a text, and whether each is code; those without a letter or digit left out."""
+    for part in _fenced(text):
+        is_code = isinstance(part, CodeBlock)
+        lines = part.code.splitlines() if isinstance(part, CodeBlock) else part.split("\n")
+        yield from zip(map(str.strip, filter(_ALPHANUMERIC.search, lines)), repeat(is_code))
+
+
+def _pieces(lines: Iterable[tuple[str, bool]]) -> Iterator[str]:
+    for line, is_code in lines:
+        yield from _split(line, is_code)
+
+
+def _split(line: str, is_code: bool) -> list[str]:
+    """The sentences of a line, at least one; a line of code stays whole."""
+    if is_code:
+        return [line]
+    found = [sentence for sentence in sentences(line) if _ALPHANUMERIC.search(sentence)]
+    return found[:_MOST_SENTENCES]
+
+
+def _best_piece(
+    lines: Sequence[tuple[str, bool]],
+    says: Sequence[float],
+    said: Sequence[tuple[str, str]],
+    weights: Mapping[str, float],
+) -> tuple[int, list[str], int]:
+    """The piece that says most, the first of equals: which line, its pieces, and which of these.
+
+    `says` is what each line says, the most that a piece of it can: so few lines are taken apart.
+    """
+    chosen, most = (0, _split(*lines[0]), 0), -1.0
+    for at in sorted(range(len(lines)), key=lambda i: (-says[i], i)):
+        if says[at] < most or (says[at] == most and at > chosen[0]):
+            break
+        pieces = _split(*lines[at])
+        folded = [terms.folded(piece) for piece in pieces]
+        each = _said_in_each(folded, "\n".join(folded), said, weights) if len(pieces) > 1 else [says[at]]
+        best = max(range(len(pieces)), key=lambda i: (each[i], -i))
+        if each[best] > most or (each[best] == most and at < chosen[0]):
+            chosen, most = (at, pieces, best), each[best]
+    return chosen
+
+
+def _said_in_each(
+    lines: Sequence[str], text: str, said: Sequence[tuple[str, str]], weights: Mapping[str, float]
+) -> list[float]:
+    """What the terms weigh that each of the lines of `text` says in one of the `said` words for them."""
+    says = [0.0] * len(lines)
+    ends = list(accumulate([len(line) + 1 for line in lines]))
+    places: dict[str, set[int]] = {}
+    for word, term in said:
+        on = places.setdefault(term, set())
+        at = text.find(word)
+        while at >= 0:  # from hit to hit: to ask each line for each word takes several times as long
+            line = bisect_right(ends, at)
+            on.add(line)
+            at = text.find(word, ends[line])
+    for term, on in places.items():
+        for line in on:
+            says[line] += weights[term]
+    return says
 
 
 def _folded(text: str) -> str:

@@ -87,7 +87,7 @@ def _moved(
         why.append(f"from {span.phrase.strip()}, as asked")
     age = max(query.now_ms - row.time, 0)
     score += _RECENT * 0.5 ** (age / _RECENT_HALF_LIFE_MS)
-    return replace(each, score=score, why=tuple(why))
+    return Ranked(row, score, each.candidate, tuple(why))
 
 
 def demote_superseded(ranked: Sequence[Ranked]) -> list[Ranked]:

@@ -107,7 +107,7 @@ def recall(
     encoding = (
         _AHEAD.submit(embedder.encode_query, query.meaning) if embedder is not None and use_dense else None
     )
-    words = lexical.query(query.words) if lexical is not None else _no_words()
+    words = lexical.query(query.words) if lexical is not None else LexicalQuery.empty()
     try:
         found = _by_words(query, words, lexical, among) if lexical is not None and use_lexical else _none()
         _check(cancelled)
@@ -263,7 +263,3 @@ def _check(cancelled: Callable[[], bool]) -> None:
 
 def _none() -> Rowids:
     return np.empty(0, dtype=np.int64)
-
-
-def _no_words() -> LexicalQuery:
-    return LexicalQuery((), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_))

@@ -68,13 +68,8 @@ def well_formed(text: str) -> str:
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
 
 
-def expanded(text: str) -> str:
-    """The text as the index takes it: its terms, each after a space."""
-    return " ".join(stems(text))
-
-
 def stems(text: str) -> list[str]:
-    """The index terms of a text in order, function words included."""
+    """The index terms of a text in order, function words included; none of them holds a space."""
     found = [term for run in _runs(text) for term in _TERMS[run]]
     if not text.isascii():
         # who has no umlauts writes "groesse"

@@ -1,4 +1,4 @@
-"""A growing file of float16 vectors, written and read at their place."""
+"""Growing files of rows of one size, such as float16 vectors, written and read at their place."""
 
 from __future__ import annotations
 
@@ -14,25 +14,79 @@ from numpy.typing import NDArray
 
 from remanence.memory.index_files import IndexReadError, open_private
 
-_GROWTH = 4096  # vectors
+_GROWTH = 4096  # rows
 
 
-class VectorFile:
-    """Rows of float16, d in each, numbered from 0. Reading goes on after `close`.
+class RowFile:
+    """Rows of so many bytes each, numbered from 0. Reading goes on after `close`.
 
     Read through the system's cache rather than a memory map: mapped pages count as this process's
     memory, and giving them back after each search takes four times as long as 400 reads.
     """
 
-    def __init__(self, path: Path, dimensions: int) -> None:
-        """Use `create` or `attach`."""
+    def __init__(self, path: Path, row_bytes: int) -> None:
+        """Use the file at `path`. Raises OSError."""
         self.path = path
-        self._dimensions = dimensions
-        self._row = 2 * dimensions
+        self._row = row_bytes
         self._file = FileIO(path, "r+b")
-        self._rows = os.fstat(self._file.fileno()).st_size // self._row
+        self._rows = os.fstat(self._file.fileno()).st_size // row_bytes
         self._reading = FileIO(path, "rb")  # closed with the last search that holds this object
         self._one_reader = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        return self._rows * self._row
+
+    def write_bytes(self, start: int, data: bytes) -> None:
+        """Write rows from row `start` on. Raises OSError: rows before `start` are untouched."""
+        end = start + len(data) // self._row
+        if end > self._rows:
+            rows = -(-end // _GROWTH) * _GROWTH
+            self._file.truncate(rows * self._row)
+            self._rows = rows
+        self._write_at(start * self._row, data)
+
+    def _write_at(self, offset: int, data: bytes) -> None:
+        self._file.seek(offset)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def read_bytes(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> bytes:
+        """The rows of each span one after another, one read for each span.
+
+        Raises IndexReadError where the file is shorter than it was.
+        """
+        offsets = cast(list[int], (firsts * self._row).tolist())
+        sizes = cast(list[int], (counts * self._row).tolist())
+        if hasattr(os, "pread"):
+            file, read = self._reading.fileno(), os.pread
+            data = b"".join([read(file, size, at) for at, size in zip(offsets, sizes, strict=True)])
+        else:  # Windows has no read that leaves the position alone
+            with self._one_reader:
+                data = b"".join(map(self._read_at, offsets, sizes))
+        if len(data) != sum(sizes):
+            raise IndexReadError(f"{self.path.name} is damaged: it ends too early.")
+        return data
+
+    def _read_at(self, offset: int, size: int) -> bytes:
+        self._reading.seek(offset)
+        return self._reading.read(size)
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class VectorFile(RowFile):
+    """Rows of float16, d in each."""
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        """Use `create` or `attach`."""
+        super().__init__(path, 2 * dimensions)
+        self._dimensions = dimensions
 
     @classmethod
     def create(cls, folder: Path, dimensions: int) -> VectorFile:
@@ -45,58 +99,25 @@ class VectorFile:
     def attach(cls, folder: Path, name: str, dimensions: int) -> VectorFile:
         return cls(folder / name, dimensions)
 
-    @property
-    def nbytes(self) -> int:
-        return self._rows * self._row
-
     def write(self, start: int, vectors: NDArray[np.float16]) -> None:
         """Write rows from row `start` on. Raises OSError: rows before `start` are untouched."""
-        end = start + len(vectors)
-        if end > self._rows:
-            rows = -(-end // _GROWTH) * _GROWTH
-            self._file.truncate(rows * self._row)
-            self._rows = rows
-        self._write_at(start * self._row, np.ascontiguousarray(vectors).tobytes())
+        self.write_bytes(start, np.ascontiguousarray(vectors).tobytes())
 
     def wipe(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         """Overwrite each span with zeros. Raises OSError."""
         for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
             self._write_at(first * self._row, bytes(count * self._row))
 
-    def _write_at(self, offset: int, data: bytes) -> None:
-        self._file.seek(offset)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-
     def read(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float16]:
         """The rows of each span one after another, (sum of counts, d), one read for each span.
 
         Raises IndexReadError where the file is shorter than it was.
         """
-        offsets = cast(list[int], (firsts * self._row).tolist())
-        sizes = cast(list[int], (counts * self._row).tolist())
-        data = b"".join(map(self._read_at, offsets, sizes))
-        if len(data) != sum(sizes):
-            raise IndexReadError(f"{self.path.name} is damaged: it ends too early.")
-        return np.frombuffer(data, dtype=np.float16).reshape(-1, self._dimensions)
+        return np.frombuffer(self.read_bytes(firsts, counts), dtype=np.float16).reshape(-1, self._dimensions)
 
     def read_run(self, start: int, end: int) -> NDArray[np.float16]:
         """Rows `start` to `end`, (end - start, d). Raises IndexReadError."""
         return self.read(np.array([start]), np.array([end - start]))
-
-    def _read_at(self, offset: int, size: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._reading.fileno(), size, offset)
-        with self._one_reader:  # Windows has no read that leaves the position alone
-            self._reading.seek(offset)
-            return self._reading.read(size)
-
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def unused_name(folder: Path, kind: str, ending: str) -> Path:
