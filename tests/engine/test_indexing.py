@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from service_in_process import never
 from remanence.engine import messages as m
 from remanence.engine.service import Service, open_service
 from remanence.memory.dense_files import Loaded, load_snapshot
+from remanence.memory.index_files import IndexReadError
 from remanence.paths import Home
 
 WORD = "zorblatt"
@@ -33,7 +35,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def is_embedded(service: Service) -> bool:
-    return service.status(m.Empty(), never).pending_by.embedding == 0 and service.indexing.dense is not None
+    by = service.status(m.Empty(), never).pending_by
+    return by.embedding == by.indexing == 0 and service.indexing.dense is not None
 
 
 def workers() -> list[psutil.Process]:
@@ -234,5 +237,80 @@ def test_the_doctor_finds_a_lexical_file_that_was_damaged_and_mends_it(home: Hom
         assert finding(m.DoctorRequest(repair=True)).done
         wait_until(lambda: not service.indexing.is_building())
         assert finding(m.DoctorRequest()).ok
+    finally:
+        service.close()
+
+
+def damage_unseen(home: Home) -> None:
+    """Change one bit of the lexical index's texts, and leave the file's size and time as they were."""
+    (store,) = (home.indexes / "lexical" / "segments").glob("*.store")
+    before, content = store.stat(), bytearray(store.read_bytes())
+    content[0] ^= 1
+    store.write_bytes(content)
+    os.utime(store, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_damage_that_opening_does_not_see_is_found_and_mended_soon_after(home: Home) -> None:
+    service = open_service(home)
+    capture(service)
+    wait_until(lambda: service.status(m.Empty(), never).pending == 0)
+    service.close()
+    damage_unseen(home)
+    again = open_service(home)
+    try:
+        assert again.indexing.lexical.note is None
+        assert len(again.indexing.lexical) == 1
+        wait_until(again.indexing.is_text_whole)
+        wait_until(lambda: not again.indexing.is_building())
+        assert again.recall(m.RecallRequest(query=WORD, mode="lexical"), never).memories
+    finally:
+        again.close()
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_what_a_search_finds_damaged_is_built_again(
+    home: Home, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = open_service(home)
+    capture(service)
+    wait_until(lambda: service.status(m.Empty(), never).pending == 0)
+    damaged = service.indexing.lexical
+
+    def search(*_given: object) -> None:
+        raise IndexReadError("its files are gone")
+
+    monkeypatch.setattr(damaged, "search", search)
+    request = m.RecallRequest(query=WORD, mode=mode)  # type: ignore[arg-type]
+    try:
+        if mode == "lexical":
+            with pytest.raises(IndexReadError):
+                service.recall(request, never)
+        else:
+            assert service.recall(request, never).memories  # by its meaning
+        wait_until(lambda: service.indexing.lexical is not damaged)
+        wait_until(lambda: not service.indexing.is_building())
+        assert service.recall(m.RecallRequest(query=WORD, mode="lexical"), never).memories
+    finally:
+        service.close()
+
+
+def test_an_engine_at_rest_gives_pages_back_and_searches_as_before(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remanence.engine.indexing._IDLE_SECONDS", 0.2)
+    service = open_service(home)
+    capture(service)
+    wait_until(lambda: service.status(m.Empty(), never).pending == 0)
+    given_back: list[int] = []
+    give_back = service.indexing.lexical.give_back_pages
+    monkeypatch.setattr(
+        service.indexing.lexical, "give_back_pages", lambda: given_back.append(1) or give_back()
+    )
+    try:
+        for rests in (1, 2):
+            assert service.recall(m.RecallRequest(query=WORD), never).memories
+            wait_until(lambda rests=rests: len(given_back) == rests)
+            time.sleep(0.5)  # nobody searched since: nothing to give back
+            assert len(given_back) == rests
     finally:
         service.close()

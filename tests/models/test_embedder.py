@@ -3,6 +3,7 @@ import shutil
 import string
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -45,6 +46,22 @@ def test_texts_of_mixed_lengths_come_back_in_the_order_given(embedder: Embedder)
     alone = np.vstack([embedder.encode([text]) for text in texts])
     assert list((together @ alone.T).argmax(axis=1)) == list(range(len(texts)))
     assert (together * alone).sum(axis=1).min() > 0.95
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has a thread a priority of its own")
+def test_batches_run_side_by_side_behind_everything_else(embedder_folder: Path):
+    embedder = Embedder.load(embedder_folder, threads=2)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    before = set(threading.enumerate())
+    texts = [f"{word} " * repeats for word in ("database", "kitten", "violin") for repeats in (40, 1, 300)]
+    together = embedder.encode(texts, batch_size=2)
+    assert np.allclose(together, Embedder.load(embedder_folder).encode(texts, batch_size=2), atol=1e-5)
+    embedder.encode_query("a database")  # somebody waits for this one
+    started = set(threading.enumerate()) - before
+    aside = [each for each in started if each.name.startswith("embedding")]
+    niceness = [os.getpriority(os.PRIO_PROCESS, each.native_id or 0) for each in aside]
+    assert niceness[:2] == [max(own, 10)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 def test_what_means_the_same_is_nearer_than_what_does_not(embedder: Embedder):

@@ -151,6 +151,31 @@ def test_close_ends_the_process_and_may_be_called_again(
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.e2e
+def test_closing_at_any_moment_is_one_clear_error_for_who_asks(embedder_folder: Path):
+    worker = KeywordWorker(embedder_folder)
+    met: list[Exception] = []
+
+    def ask() -> None:
+        for _ in range(3):
+            try:
+                worker.extract([KeywordRequest(("a" * 100_000,) * 20, np.ones(384, np.float32))])
+            except Exception as error:  # noqa: BLE001  whatever it is, the test names it
+                met.append(error)
+
+    for pause in (0.0, 0.001, 0.01, 0.05, 0.2):  # while it is started, written to, read from
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while asking.is_alive():
+            worker.close()
+            asking.join(timeout=pause)
+    worker.close()
+    assert len(met) == 15
+    assert {type(error) for error in met} == {WorkerError}
+    assert any("was closed" in str(error) for error in met)
+    assert worker.pid is None
+
+
 def test_an_unprepared_embedder_is_said_so(tmp_path: Path):
     worker = KeywordWorker(tmp_path / "none")
     try:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from remanence.engine.mapped_pages import trim
 from remanence.engine.preparing import export_in_child
 from remanence.engine.verbs import EngineError
 from remanence.models.embedder import Embedder
@@ -41,6 +42,7 @@ class EmbedderSlot:
             if self._loaded is None and self._trouble is None and self.is_prepared():
                 try:
                     self._loaded = Embedder.load(self.folder, self._threads)
+                    trim()  # reading a model takes as much again for a moment
                 except ModelError as error:
                     log.error("the embedder cannot be loaded")
                     self._trouble = str(error)

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from remanence.engine.capturing import clean, storable
+from remanence.engine.foreground import step_aside
 from remanence.engine.jobs import Control
 from remanence.engine.messages import SourceState
 from remanence.engine.verbs import EngineError, invalid
@@ -138,6 +139,7 @@ class Importer:
                 control.fail_one(f"{name}, {item.where}: {item.reason}")
                 continue
             control.figures["read"] += 1
+            step_aside()
             try:
                 cleaned = clean(replace(item, origin=item.origin or str(path)), self._store.identity_key)
             except EngineError as error:

@@ -6,11 +6,9 @@ only caches of it: whatever happens to this thread or its process, the next one 
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,32 +16,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from remanence.engine.embedding import EmbedderSlot
-from remanence.memory.backlog import Backlog, Phrase, texts_of
+from remanence.engine.foreground import step_aside
+from remanence.engine.keywording import keyworded
+from remanence.engine.mapped_pages import MappedPages, settle
+from remanence.memory.backlog import Backlog, texts_of
 from remanence.memory.database import StoreError
 from remanence.memory.dense import DenseIndex
 from remanence.memory.index_files import IndexReadError, IndexWriteError
-from remanence.memory.keywords import candidates
 from remanence.memory.lexical import LexicalIndex
 from remanence.memory.lexical_files import is_whole
 from remanence.memory.store import Store
 from remanence.models.embedder import Embedder
 from remanence.models.embedder_folder import Manifest
 from remanence.models.keyword_client import KeywordWorker
-from remanence.models.worker_messages import Keyword, KeywordRequest, WorkerError
+from remanence.models.worker_messages import WorkerError
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
 
-_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _EMBED_BATCH = 256  # exchanges; their texts are sorted by length before they are padded: few cost a third
 _EMBED_PIECES = 512  # texts; a batch of long exchanges ends here
 _KEYWORD_BATCH = 32
 _TEXT_BATCH = 1000
+_TEXT_AT_ONCE = 8
 _VECTOR_BATCH = 8192  # 6 MB at 384 dimensions
 _SNAPSHOT_AFTER = 5000  # vectors since the last one
 _PURGE_AT_ONCE = 10_000  # exchanges; a larger store waits until nobody needs the processor
 _IDLE_SECONDS = 20.0
 _RETRY_SECONDS = 5.0
+_TRUST_SECONDS = 600.0  # between two times that an index is built again because a search met damage
 _CLOSE_SECONDS = 20.0
 
 
@@ -64,7 +65,11 @@ class Indexing:
         self._caught_up: int | None = None  # the revision up to which dense holds all vectors, once known
         self._unsaved = 0
         self._idle = False
-        self._worked = False
+        self._worked = True  # opening is work too
+        self._unread = True  # whether the lexical files' checksums are still to be compared
+        self._text_damaged = False
+        self._trusted_until = 0.0
+        self.pages = MappedPages(self._give_back_pages)
         self._purge_mark = home.indexes / "purge"
         self._purging = home.indexes / "purging"
         self._wake = threading.Event()
@@ -77,6 +82,7 @@ class Indexing:
 
     def start(self) -> None:
         self._thread.start()
+        self.pages.start()
 
     def wake(self) -> None:
         """Something was stored."""
@@ -93,12 +99,26 @@ class Indexing:
 
     def is_building_text(self) -> bool:
         """Whether the lexical index is made again, or behind by more than what was just captured."""
-        return self._rebuild.is_set() or self._text_behind
+        return self._rebuild.is_set() or self._text_behind or self._text_damaged
 
     def is_text_whole(self) -> bool:
         """Whether the lexical index's files are as they were written. Reads them all."""
         segments = self._home.indexes / "lexical" / "segments"
         return is_whole(segments) or is_whole(segments)  # a commit meanwhile takes files away
+
+    def mistrust(self, *, text_alone: bool) -> None:
+        """A search met damage in the lexical index, or it cannot be said in which: what may be damaged is
+        built again in the background. Not over and over, where that does not help."""
+        now = time.monotonic()
+        if now < self._trusted_until:
+            return
+        self._trusted_until = now + _TRUST_SECONDS
+        log.warning("a search met damage: %s built again", "the words are" if text_alone else "all is")
+        if text_alone:
+            self._text_damaged = True
+            self._wake.set()
+        else:
+            self.rebuild()
 
     def by_meaning(self) -> tuple[DenseIndex, Embedder] | tuple[None, None]:
         """The dense index and the embedder of its model, loaded at the first query; or neither."""
@@ -133,6 +153,7 @@ class Indexing:
         """Finish the batch under way, save the indexes, end the worker."""
         self._stopping.set()
         self._wake.set()
+        self.pages.close()
         deadline = time.monotonic() + _CLOSE_SECONDS
         while self._thread.is_alive() and time.monotonic() < deadline:
             if (worker := self._worker) is not None:
@@ -174,6 +195,9 @@ class Indexing:
                 self._open_dense(fresh=True)
                 self._rebuild.clear()
             return True
+        if self._text_damaged:
+            self._text_damaged = not self._rebuild_text()
+            return True
         self._text_behind = self._index_text(self.lexical)
         if self._text_behind:
             return True
@@ -182,11 +206,23 @@ class Indexing:
         if self._catch_up() or self._embed():
             return True
         self._save()
-        if self._keyword():
+        if self._look_through_text() or self._keyword():
             return True
         self._purge()
         self._idle = False
         return False
+
+    def _look_through_text(self) -> bool:
+        """Once, when all that was stored is indexed: compare the checksums that opening did not; whether
+        they differ somewhere."""
+        if not self._unread:
+            return False
+        self._unread = False
+        self._text_damaged = not self.is_text_whole()
+        if self._text_damaged:
+            log.warning("the lexical index is damaged: it is built again")
+        settle()
+        return self._text_damaged
 
     def _purge(self) -> None:
         """Build the lexical index without the words of what was forgotten, once that disturbs nobody.
@@ -209,7 +245,9 @@ class Indexing:
         changed = self.backlog.changed(index.revision, _TEXT_BATCH)
         whole = len(changed) < _TEXT_BATCH
         index.remove(self.backlog.deleted(index.revision))
-        index.add(changed)
+        for start in range(0, len(changed), _TEXT_AT_ONCE):
+            step_aside()
+            index.add(changed[start : start + _TEXT_AT_ONCE])
         index.commit(newest if whole else changed[-1].revision)
         return not whole
 
@@ -318,37 +356,8 @@ class Indexing:
             return False
         if self._worker is None:
             self._worker = KeywordWorker(self._embedders.folder)
-        batch = [KeywordRequest(candidates(item.question, item.answer), vector) for item, vector in waiting]
-        found = self._extract(self._worker, batch)
-        self.backlog.put_keywords(
-            [
-                (item, [Phrase(keyword.phrase, keyword.score) for keyword in keywords])
-                for (item, _), keywords in zip(waiting, found, strict=True)
-            ]
-        )
+        self.backlog.put_keywords(keyworded(self._worker, waiting, self._per_exchange, self._stopping.is_set))
         return True
-
-    def _extract(self, worker: KeywordWorker, batch: Sequence[KeywordRequest]) -> list[list[Keyword]]:
-        """Keywords of a batch; one exchange that the worker cannot take costs the others nothing."""
-        try:
-            return worker.extract(batch, self._per_exchange)
-        except WorkerError as error:
-            if self._stopping.is_set():
-                raise
-            log.warning("a batch of keywords failed, each is tried alone: %s", error)
-        found: list[list[Keyword]] = []
-        failed = 0
-        for item in batch:
-            try:
-                found += worker.extract([item], self._per_exchange)
-            except WorkerError:
-                if self._stopping.is_set():
-                    raise
-                failed += 1
-                found.append([])
-                if failed == len(found) > 1:  # not these exchanges: the worker itself does not work
-                    raise
-        return found
 
     def _save(self) -> None:
         """Make the dense index durable, as complete up to the vectors of this moment."""
@@ -366,11 +375,20 @@ class Indexing:
         self._end_worker()
         with self._agreeing:
             self.lexical.close()  # its writer alone; the next write opens another
-        if self._worked:
+        if self.pages.rest() or self._worked:
             self._embedders.release()
-        if self._worked and _LIBC is not None and hasattr(_LIBC, "malloc_trim"):
-            _LIBC.malloc_trim(0)
+            settle()
         self._worked = False
+
+    def _give_back_pages(self) -> None:
+        if not self._agreeing.acquire(blocking=False):  # another index may be taking its place
+            return
+        try:
+            self.lexical.give_back_pages()
+        except IndexReadError:
+            self.mistrust(text_alone=True)
+        finally:
+            self._agreeing.release()
 
     def _end_worker(self) -> None:
         if self._worker is not None:

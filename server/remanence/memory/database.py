@@ -11,6 +11,9 @@ from pathlib import Path
 
 from remanence.memory.migrations import MIGRATIONS
 
+# Each thread has its own; rows are read from anywhere and once, and the system caches them too.
+_READER_CACHE_KB = 512
+
 
 class StoreError(Exception):
     """The database cannot do what was asked; the message says why and what to do."""
@@ -91,6 +94,7 @@ class Database:
         if connection is None:
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
             self._readers.connection = connection
             with self._readers_lock:
                 self._open_readers.append(connection)

@@ -65,9 +65,14 @@ class KeywordWorker:
         process, self._process = self._process, None
         if process is None:
             return
-        if self._one_batch.locked():
-            process.kill()  # it may be loading, and whoever writes to it would be waited for
-        _end(process)
+        if self._one_batch.acquire(blocking=False):
+            try:
+                _end(process)
+            finally:
+                self._one_batch.release()
+        else:  # it may be loading; its pipes are left to whoever waits for it, and now meets their end
+            process.kill()
+            process.wait()
 
     def _ask(self, request: bytes) -> KeywordReply:
         process = self._running()
@@ -79,29 +84,41 @@ class KeywordWorker:
             process.stdin.write(request)
             process.stdin.flush()
             line = process.stdout.readline()
-        except (OSError, ValueError):  # its input closed: it died, or `close` was called
+        except OSError:  # it died, or `close` was called
             line = b""
         finally:
             in_time = too_long.is_alive()
             too_long.cancel()
+        closed = self._process is not process
         if line.endswith(b"\n"):
-            return self._replies.decode(line)
+            if closed:
+                _end(process)
+            return self._decoded(line)
         code = _end(process)
+        if closed:
+            raise WorkerError("The keyword worker was closed.")
         reason = f"ended with code {code}" if in_time else f"took longer than {self._timeout:g} s"
         raise WorkerError(f"The keyword worker {reason}.")
 
+    def _decoded(self, line: bytes) -> KeywordReply:
+        try:
+            return self._replies.decode(line)
+        except msgspec.DecodeError as error:
+            raise WorkerError("The keyword worker answered with what is no reply.") from error
+
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            if self._process is not None:
-                _end(self._process)
-            self._process = subprocess.Popen(
+        process = self._process  # `close` may take it away at any moment
+        if process is None or process.poll() is not None:
+            if process is not None:
+                _end(process)
+            process = self._process = subprocess.Popen(
                 [sys.executable, "-m", "remanence.models.indexing_worker", str(self._folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # One thread: it works in the background, beside what the user is doing.
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
-        return self._process
+        return process
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
