@@ -14,10 +14,13 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from remanence import __version__, terminal
+from remanence import __version__, clipboard, terminal
+from remanence.cli_ask import ask
+from remanence.cli_models import models
 from remanence.engine import messages as m
 from remanence.engine.client import EngineClient, EngineError, connect, parse_request
 from remanence.paths import Home
+from remanence.proxy.command import proxy
 
 T = TypeVar("T", bound=m.Response)
 
@@ -66,8 +69,9 @@ def lsp(home: Home, standalone: bool) -> None:
 def engine(home: Home) -> None:
     """Run the engine (doors start it by themselves when they need it)."""
     from remanence.engine.lifecycle import run_engine
+    from remanence.proxy.door import keep_open
 
-    sys.exit(run_engine(home))
+    sys.exit(run_engine(home, doors=[keep_open]))
 
 
 @main.command()
@@ -123,15 +127,30 @@ def capture(home: Home, as_json: bool, question: str | None, answer: str | None,
 
 @main.command()
 @click.argument("prompt")
-@click.option("--token-budget", default=2000, show_default=True)
+@click.option("--budget", "--token-budget", "token_budget", type=int, help="Tokens of the whole prompt.")
+@click.option("--share", type=float, help="How much of them memories may take, of 1.")
 @click.option("--workspace", help="Only memories of this project folder.")
+@click.option("--tool", help="Only memories of this tool.")
+@click.option("--conversation", "conversation_id", help="Only memories of this conversation.")
+@click.option(
+    "--copy", "to_clipboard", is_flag=True, help="Copy it to the clipboard, print only what it holds."
+)
 @_as_json
 @click.pass_obj
-def enrich(home: Home, as_json: bool, **options: Any) -> None:
-    """Print the prompt with what memory has to say to it."""
-    request = parse_request(_wire(options), m.EnrichPromptRequest)
+def enrich(home: Home, as_json: bool, to_clipboard: bool, **options: Any) -> None:
+    """Print the prompt with what memory has to say to it, or copy it; "-" reads it from stdin."""
+    if options["prompt"] == "-":
+        options["prompt"] = sys.stdin.read()
+    request = parse_request({**_wire(options), "automatic": False}, m.EnrichPromptRequest)
     answer = _call(home, lambda client: client.enrich_prompt(request))
-    terminal.show(answer, as_json, lambda enriched: enriched.prompt)
+    if to_clipboard:
+        try:
+            clipboard.copy(answer.prompt)
+        except clipboard.ClipboardError as error:
+            raise click.ClickException(str(error)) from error
+    terminal.show(answer, as_json, terminal.copied if to_clipboard else lambda enriched: enriched.prompt)
+    if not answer.memories and not as_json:
+        click.echo("Nothing relevant is remembered, or nothing fits: this is the prompt alone.", err=True)
 
 
 @main.command()
@@ -263,6 +282,11 @@ def doctor(home: Home, as_json: bool, **options: bool) -> None:
     terminal.show(answer, as_json, terminal.findings)
     if any(not finding.ok and finding.done is None for finding in answer.findings):
         sys.exit(1)
+
+
+main.add_command(proxy)
+main.add_command(models)
+main.add_command(ask)
 
 
 def _call(home: Home, ask: Callable[[EngineClient], Awaitable[T]]) -> T:

@@ -52,6 +52,12 @@ def whole_memory(memory: m.Memory) -> str:
     return f"{origin}\n{keywords}\nQuestion\n{memory.question}\n\nAnswer\n{memory.answer}"
 
 
+def copied(answer: m.EnrichPromptResponse) -> str:
+    count = len(answer.memories)
+    memories = "1 memory" if count == 1 else f"{count} memories"
+    return f"Copied: the prompt with {memories}, about {answer.tokens} tokens."
+
+
 def captured(answer: m.CaptureResponse) -> str:
     taken = f"; taken out: {', '.join(answer.redactions)}" if answer.redactions else ""
     reason = f" ({answer.reason})" if answer.reason else ""

@@ -25,6 +25,7 @@ from remanence.engine.verbs import Cancelled, EngineError
 from remanence.paths import Home
 
 DOCUMENT = "file:///p/app.py"
+OTHER = "file:///p/other.py"
 THREADS = 4  # as many verbs as the engine runs at once
 
 
@@ -50,7 +51,9 @@ async def serving(home: Home, recalls: Recalls) -> AsyncIterator[tuple[EngineCli
     """The engine's HTTP interface on its real socket, and a door to it."""
     activity = Activity()
     listening, address = bind(home, __version__, "token")
-    app = create_app({"recall": recalls}, activity, lambda: None, home=str(home.root), token=address.token)
+    app = create_app(
+        {"recall": recalls}, {}, activity, lambda: None, home=str(home.root), token=address.token
+    )
     server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     write_address(home, address)
@@ -113,6 +116,32 @@ async def test_a_hover_that_the_editor_cancels_stops_in_the_engine(home: Home) -
         await until(lambda: activity.requests == 0)
         with pytest.raises(JsonRpcException):
             await hover
+
+
+async def test_a_newer_hover_in_the_same_document_stops_the_one_before_and_no_other(home: Home) -> None:
+    recalls = Recalls()
+    async with serving(home, recalls) as (_, activity), editor(home) as client:
+        for uri in (DOCUMENT, OTHER):
+            text = types.TextDocumentItem(uri, "python", 1, "parse_invoice_total(text)")
+            client.text_document_did_open(types.DidOpenTextDocumentParams(text))
+
+        def hover(uri: str) -> asyncio.Future[types.Hover | None]:
+            params = types.HoverParams(types.TextDocumentIdentifier(uri), types.Position(0, 3))
+            return asyncio.ensure_future(client.text_document_hover_async(params))
+
+        first = hover(DOCUMENT)
+        while not recalls.begun:  # the language server may still be reaching for its engine
+            await asyncio.wait({first}, timeout=0.5)
+            first = hover(DOCUMENT) if first.done() else first
+        elsewhere = hover(OTHER)
+        await until(lambda: activity.requests == 2)
+        newer = hover(DOCUMENT)
+        assert await first is None
+        await until(lambda: len(recalls.begun) == 3 and len(recalls.stopped) == 1)
+        assert activity.requests == 2
+        recalls.let_go.set()
+        assert await asyncio.gather(elsewhere, newer) == [None, None]
+        assert len(recalls.stopped) == 1
 
 
 @asynccontextmanager

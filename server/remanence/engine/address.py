@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import httpcore
@@ -29,6 +30,15 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         """Connections to this engine."""
         return httpcore.AsyncConnectionPool(uds=self.socket, max_connections=16, keepalive_expiry=60)
 
+    def url(self, verb: str) -> str:
+        """Where a verb is asked for."""
+        return f"http://127.0.0.1:{self.port or 80}/v1/{verb}"
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What every request carries."""
+        said = [("Content-Type", "application/json")]
+        return [*said, ("Authorization", f"Bearer {self.token}")] if self.token else said
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -44,17 +54,37 @@ async def post(
     seconds: float = _ANSWER_SECONDS,
 ) -> Answer:
     """One request, answered within so many seconds. Raises httpcore's errors; cancelling it hangs up."""
-    headers = [("Content-Type", "application/json")]
-    if address.token:
-        headers.append(("Authorization", f"Bearer {address.token}"))
     response = await pool.request(
         "POST",
-        f"http://127.0.0.1:{address.port or 80}/v1/{verb}",
-        headers=headers,
+        address.url(verb),
+        headers=address.headers(),
         content=body,
         extensions={"timeout": {**_TIMEOUT, "read": seconds}},
     )
     return Answer(response.status, response.content)
+
+
+async def post_for_lines(
+    pool: httpcore.AsyncConnectionPool, address: Address, verb: str, body: bytes
+) -> AsyncGenerator[tuple[int, bytes]]:
+    """One request, answered in lines: each with the status of the answer, whole and not empty.
+
+    Raises httpcore's errors; ending the iteration hangs up.
+    """
+    async with pool.stream(
+        "POST",
+        address.url(verb),
+        headers=address.headers(),
+        content=body,
+        extensions={"timeout": {**_TIMEOUT, "read": _ANSWER_SECONDS}},
+    ) as response:
+        rest = b""
+        async for part in response.aiter_stream():
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                yield response.status, line
+        if rest:
+            yield response.status, rest
 
 
 def read_address(home: Home) -> Address | None:

@@ -8,18 +8,20 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from remanence import __version__
 from remanence.engine import messages as m
 from remanence.engine.parsing import parse_request
-from remanence.engine.verbs import VERBS, EngineError, Handler
+from remanence.engine.streaming import as_response, events_of
+from remanence.engine.verbs import VERBS, EngineError, Handler, StreamHandler
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,13 @@ class Activity:
 
 
 def create_app(
-    handlers: dict[str, Handler], activity: Activity, drain: Callable[[], None], *, home: str, token: str
+    handlers: dict[str, Handler],
+    streams: dict[str, StreamHandler],
+    activity: Activity,
+    drain: Callable[[], None],
+    *,
+    home: str,
+    token: str,
 ) -> Starlette:
     """The application. `token` is asked for where it is not empty (no Unix socket to guard the door)."""
     threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="verb")
@@ -55,8 +63,12 @@ def create_app(
             return _error(EngineError("not_found", f"There is no verb {name!r}."))
         activity.requests += 1
         try:
-            body = await _body(request)
-            return await _run(request, handlers[name], parse_request(body, VERBS[name].request), threads)
+            message = parse_request(await _body(request), VERBS[name].request)
+            if VERBS[name].streams:
+                return StreamingResponse(
+                    _lines(events_of(streams[name], message), activity), media_type="application/x-ndjson"
+                )
+            return await _run(request, handlers[name], message, threads)
         except EngineError as error:
             return _error(error)
         except ClientDisconnect:
@@ -93,6 +105,19 @@ async def _run(
         hung_up.cancel()
 
 
+async def _lines(events: AsyncGenerator[m.Event], activity: Activity) -> AsyncIterator[bytes]:
+    """Each event as a line of JSON. The engine counts as used until the last one, or until the door hangs
+    up: Starlette then cancels this."""
+    activity.requests += 1
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield m.to_json(event) + b"\n"
+    finally:
+        activity.requests -= 1
+        activity.last = asyncio.get_running_loop().time()
+
+
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         continue
@@ -114,8 +139,8 @@ def _json(message: m.Response) -> Response:
 
 
 def _error(error: EngineError, status: int | None = None) -> Response:
-    body = m.ErrorResponse(code=error.code, message=error.message, field=error.field)  # pyright: ignore[reportArgumentType]
-    return Response(m.to_json(body), status or _HTTP_STATUS[error.code], media_type="application/json")
+    body = m.to_json(as_response(error))
+    return Response(body, status or _HTTP_STATUS[error.code], media_type="application/json")
 
 
 def _place(error: Exception) -> str:

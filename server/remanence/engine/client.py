@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from remanence.engine import messages as m
+from remanence.engine import model_messages as mm
 from remanence.engine.parsing import parse_request
-from remanence.engine.verbs import EngineError, Handler
+from remanence.engine.streaming import events_of, raising_errors
+from remanence.engine.verbs import EngineError, Handler, StreamHandler
 from remanence.paths import Home
 
 __all__ = ["EngineClient", "EngineError", "connect", "parse_request"]
@@ -26,6 +28,11 @@ class EngineClient(ABC):
     @abstractmethod
     async def call(self, verb: str, request: m.Request) -> m.Response:
         """Ask for a verb by name; the answer is of the type that `VERBS` gives for it."""
+
+    @abstractmethod
+    def stream(self, verb: str, request: m.Request) -> AsyncIterator[m.Event]:
+        """Ask for a verb that answers in parts: its events as they come. Ending the iteration early, or
+        cancelling it, ends the engine's work on it."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -73,12 +80,27 @@ class EngineClient(ABC):
     async def status(self) -> m.StatusResponse:
         return cast(m.StatusResponse, await self.call("status", m.Empty()))
 
+    def ask(self, request: mm.AskRequest) -> AsyncIterator[mm.AskEvent]:
+        return cast(AsyncIterator[mm.AskEvent], self.stream("ask", request))
+
+    async def infill(self, request: mm.InfillRequest) -> mm.InfillResponse:
+        return cast(mm.InfillResponse, await self.call("infill", request))
+
+    async def accepted(self, request: mm.AcceptedRequest) -> mm.AcceptedResponse:
+        return cast(mm.AcceptedResponse, await self.call("accepted", request))
+
+    async def models(self, request: mm.ModelsRequest) -> mm.ModelsResponse:
+        return cast(mm.ModelsResponse, await self.call("models", request))
+
 
 class LocalClient(EngineClient):
     """An engine inside this process (`--standalone`): the same service without the socket."""
 
-    def __init__(self, handlers: dict[str, Handler], close: Callable[[], None]) -> None:
+    def __init__(
+        self, handlers: dict[str, Handler], streams: dict[str, StreamHandler], close: Callable[[], None]
+    ) -> None:
         self._handlers = handlers
+        self._streams = streams
         self._close = close
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="engine")
 
@@ -91,6 +113,10 @@ class LocalClient(EngineClient):
         except asyncio.CancelledError:
             cancelled.set()
             raise
+
+    def stream(self, verb: str, request: m.Request) -> AsyncIterator[m.Event]:
+        """See EngineClient."""
+        return raising_errors(events_of(self._streams[verb], request))
 
     async def close(self) -> None:
         """Ends the engine, with everything saved."""
@@ -141,4 +167,4 @@ def _open_alone(home: Home) -> LocalClient:
         finally:
             lock.release()
 
-    return LocalClient(service.handlers(), close)
+    return LocalClient(service.handlers(), service.streams(), close)

@@ -9,8 +9,10 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import uvicorn
@@ -19,8 +21,9 @@ from remanence import __version__
 from remanence.engine.address import Address, bind, read_address, write_address
 from remanence.engine.app import Activity, create_app
 from remanence.engine.service import Service, open_service
-from remanence.engine.verbs import EngineError
+from remanence.engine.verbs import EngineError, Handler
 from remanence.paths import Home
+from remanence.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,11 @@ _SWITCH_SECONDS = 0.0005  # a query's threads hand over to each other: Python's 
 _LOG_BYTES = 5 * 2**20
 
 
-def run_engine(home: Home) -> int:
+Door = Callable[[Home, Settings, dict[str, Handler], Activity], Coroutine[Any, Any, None]]
+"""Something that serves this engine's verbs in its own way, on its event loop, until it is cancelled."""
+
+
+def run_engine(home: Home, doors: Sequence[Door] = ()) -> int:
     """Serve this data directory until idle or asked to end; the process's exit status.
 
     Another engine that holds the lock is no error: the doors will find that one.
@@ -42,7 +49,7 @@ def run_engine(home: Home) -> int:
     faulthandler.dump_traceback_later(_SLOW_START_SECONDS)  # where it hangs, into the log; no memory's text
     try:
         with filelock.FileLock(home.engine_lock, timeout=_LOCK_SECONDS, mode=0o600):
-            return _serve(home)
+            return _serve(home, doors)
     except filelock.Timeout:
         return 0
     except EngineError as error:
@@ -50,7 +57,7 @@ def run_engine(home: Home) -> int:
         return 1
 
 
-def _serve(home: Home) -> int:
+def _serve(home: Home, doors: Sequence[Door]) -> int:
     service = open_service(home)
     try:
         listening, address = bind(home, __version__, secrets.token_urlsafe(32))
@@ -61,12 +68,17 @@ def _serve(home: Home) -> int:
             server.should_exit = True
 
         server.config.app = create_app(
-            service.handlers(), activity, drain, home=str(home.root), token=address.token
+            service.handlers(),
+            service.streams(),
+            activity,
+            drain,
+            home=str(home.root),
+            token=address.token,
         )
         write_address(home, address)
         faulthandler.cancel_dump_traceback_later()
         try:
-            asyncio.run(_run(server, listening, _Watch(home, address, service, activity)))
+            asyncio.run(_run(server, listening, _Watch(home, address, service, activity), doors))
         finally:
             if read_address(home) == address:
                 home.engine_state.unlink(missing_ok=True)
@@ -109,7 +121,9 @@ class _Watch:
         return now - self.activity.last > self.service.settings.engine.idle_minutes * 60
 
 
-async def _run(server: uvicorn.Server, listening: socket.socket, watch: _Watch) -> None:
+async def _run(
+    server: uvicorn.Server, listening: socket.socket, watch: _Watch, doors: Sequence[Door]
+) -> None:
     loop = asyncio.get_running_loop()
     watch.activity.last = loop.time()
 
@@ -119,10 +133,19 @@ async def _run(server: uvicorn.Server, listening: socket.socket, watch: _Watch) 
         server.should_exit = True
 
     looking = asyncio.create_task(look(), name="idle watch")
+    service = watch.service
+    opened = [
+        asyncio.create_task(door(watch.home, service.settings, service.handlers(), watch.activity))
+        for door in doors
+    ]
     try:
         await server.serve(sockets=[listening])
     finally:
-        looking.cancel()
+        for task in (looking, *opened):
+            task.cancel()
+        for failed in await asyncio.gather(*opened, return_exceptions=True):
+            if isinstance(failed, Exception):
+                log.error("a door failed: %s", type(failed).__name__)
 
 
 def _start_log(path: Path) -> None:

@@ -132,14 +132,22 @@ class CompleteResponse(Response, frozen=True, kw_only=True):
 
 
 class EnrichPromptRequest(Request, frozen=True, kw_only=True):
+    """`token_budget` bounds the whole enriched prompt, its memories take at most `share` of it; both come
+    from the settings where they are not given. `automatic` as in a recall: false where the user asked for
+    memories in so many words. What `except_conversation_id` says stands in the prompt's conversation already.
+    """
+
     prompt: str
-    token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] = 2000
+    token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    automatic: bool = True
     uri: str | None = None
     language_id: str | None = None
     symbol: str | None = None
     workspace: str | None = None
     tool: str | None = None
     conversation_id: str | None = None
+    except_conversation_id: str | None = None
 
 
 class PackedMemory(Response, frozen=True, kw_only=True):
@@ -148,7 +156,8 @@ class PackedMemory(Response, frozen=True, kw_only=True):
 
 
 class EnrichPromptResponse(Response, frozen=True, kw_only=True):
-    """`tokens` is the size of the whole enriched prompt, estimated as recall's packer counts it."""
+    """`memories` come best first; the best stands last in the prompt. `tokens` is the size of the whole
+    enriched prompt, as the packer counts it: an estimate."""
 
     prompt: str
     memories: list[PackedMemory]
@@ -329,6 +338,7 @@ class StatusResponse(Response, frozen=True, kw_only=True):
     jobs: list[Job] = []
     database_bytes: int = 0
     forgotten: int = 0
+    warning: str | None = None
     degraded: str | None = None
 
 
@@ -348,6 +358,12 @@ class ErrorResponse(Response, frozen=True, kw_only=True):
     code: Literal["invalid", "not_found", "unavailable", "cancelled", "internal"]
     message: str
     field: str | None = None
+
+
+class Event(Response, frozen=True, kw_only=True):
+    """One line of an answer that comes in parts. One with an `error` is the last."""
+
+    error: ErrorResponse | None = None
 
 
 def to_json(message: Struct) -> bytes:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 from importlib.metadata import version
 
-import psutil
-
 from remanence import __version__
 from remanence.engine import messages as m
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
+from remanence.engine.language_models import LanguageModels
 from remanence.engine.reranking import RerankerSlot
 from remanence.memory.store import Store
 from remanence.paths import Home
 
 _LIBRARIES = ("pygls", "faiss-cpu", "tantivy", "onnxruntime", "keybert")
-_MB = 2**20
 
 
 def observe(
@@ -27,6 +25,7 @@ def observe(
     rerankers: RerankerSlot,
     jobs: list[m.Job],
     degraded: str | None,
+    language_models: LanguageModels,
 ) -> m.StatusResponse:
     """What is stored, what waits, what runs, and what is wrong, now."""
     pending = _pending(store, indexing, embedders)
@@ -36,7 +35,10 @@ def observe(
         pending=max(pending.embedding, pending.keywords, pending.indexing),
         pending_by=pending,
         indexes=_indexes(indexing),
-        processes=_processes(),
+        processes=[
+            m.ProcessState(name=each.name, pid=each.pid, rss_mb=each.rss_mb)
+            for each in language_models.processes()
+        ],
         versions=_versions(),
         home=str(home.root),
         embedder=embedders.describe(),
@@ -44,6 +46,7 @@ def observe(
         jobs=jobs[:5],
         database_bytes=store.database.size(),
         forgotten=store.count_forgotten(),
+        warning=language_models.warning,
         degraded=degraded,
     )
 
@@ -82,20 +85,3 @@ def _indexes(indexing: Indexing) -> list[m.IndexState]:
             bytes=dense.nbytes if dense is not None else 0,
         ),
     ]
-
-
-def _processes() -> list[m.ProcessState]:
-    """The engine and its workers."""
-    own = psutil.Process()
-    states = [m.ProcessState(name="engine", pid=own.pid, rss_mb=round(own.memory_info().rss / _MB, 1))]
-    for child in own.children(recursive=True):
-        try:
-            command = " ".join(child.cmdline())
-            rss = child.memory_info().rss
-        except psutil.Error:  # it ended meanwhile
-            continue
-        name = next(
-            (part.rpartition(".")[2] for part in command.split() if part.startswith("remanence.")), "worker"
-        )
-        states.append(m.ProcessState(name=name, pid=child.pid, rss_mb=round(rss / _MB, 1)))
-    return states

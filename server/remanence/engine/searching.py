@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from remanence.engine import messages as m
+from remanence.engine.foreground import waited_for
 from remanence.engine.indexing import Indexing
 from remanence.engine.reranking import RerankerSlot
 from remanence.engine.verbs import Cancelled, moment
+from remanence.memory.fusion import AUTOMATIC_GATE
+from remanence.memory.index_files import IndexReadError
 from remanence.memory.passages import code_blocks, excerpt
+from remanence.memory.prompt import strip_memory
 from remanence.memory.query import Place, RecallQuery
-from remanence.memory.recall import Recollection, recall
+from remanence.memory.recall import Recalled, Recollection, recall
 from remanence.memory.reranking import Reranker
 from remanence.memory.rows import Row, Scope
 from remanence.memory.store import Store
 from remanence.memory.timestamps import now_ms
 
 _BLOCKS = 24
+CHANGED_LATER = "changed later in the conversation"  # a reason that a prompt repeats: see memory.validity
+_LEAST_SHARE = 0.5  # of the best one's score, for a prompt; 99 in 100 relevant ones of the first ten have it
 _LEAST_TYPED = 8  # characters; fewer say too little to search by meaning
 
 
@@ -86,10 +92,14 @@ class Searching:
         ]
         return ranked[: request.limit], blocks[:_BLOCKS]
 
-    def for_prompt(self, request: m.EnrichPromptRequest, depth: int, cancelled: Cancelled) -> list[Row]:
-        """The memories worth putting before a prompt, best first."""
+    def for_prompt(self, request: m.EnrichPromptRequest, depth: int, cancelled: Cancelled) -> list[Recalled]:
+        """The memories worth putting before a prompt, at most `depth`, best first.
+
+        An automatic request is silent where an automatic recall would be; once there is something to say,
+        the packer chooses among all that may help.
+        """
         query = RecallQuery(
-            text=request.prompt,
+            text=strip_memory(request.prompt),
             now_ms=now_ms(),
             limit=depth,
             scope=Scope(
@@ -97,23 +107,41 @@ class Searching:
             ),
             place=self._place(request.uri, request.language_id),
             symbol=request.symbol,
-            automatic=True,
         )
-        return [each.row for each in self._recall(query, cancelled).memories]
+        found = self._recall(query, cancelled)
+        if not found.memories or (request.automatic and found.evidence < AUTOMATIC_GATE):
+            return []
+        least = _LEAST_SHARE * max(each.score for each in found.memories)
+        said_here = request.except_conversation_id
+        return [
+            each
+            for each in found.memories
+            if each.score >= least and (said_here is None or each.row.conversation_id != said_here)
+        ]
 
     def _recall(
         self, query: RecallQuery, cancelled: Cancelled, reranker: Reranker | None = None
     ) -> Recollection:
         dense, embedder = self._indexing.by_meaning()
-        return recall(
-            query,
-            rows=self._store,
-            lexical=self._indexing.lexical,
-            dense=dense,
-            embedder=embedder,
-            reranker=reranker,
-            cancelled=cancelled,
-        )
+        try:
+            with waited_for():
+                found = recall(
+                    query,
+                    rows=self._store,
+                    lexical=self._indexing.lexical,
+                    dense=dense,
+                    embedder=embedder,
+                    reranker=reranker,
+                    cancelled=cancelled,
+                )
+        except IndexReadError:
+            self._indexing.mistrust(text_alone=query.mode == "lexical")
+            raise
+        finally:
+            self._indexing.pages.searched()
+        if found.degraded is not None and dense is not None and embedder is not None:
+            self._indexing.mistrust(text_alone=True)  # all was there: words could not be read
+        return found
 
     def _place(self, uri: str | None, language_id: str | None) -> Place:
         path = unquote(urlsplit(uri).path) if uri and uri.startswith("file:") else None

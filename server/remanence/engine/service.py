@@ -6,35 +6,46 @@ import functools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from remanence.engine import messages as m
+from remanence.engine import model_messages as mm
+from remanence.engine.asking import Asking
 from remanence.engine.capturing import clean
 from remanence.engine.doctor import examine
 from remanence.engine.embedding import EmbedderSlot
+from remanence.engine.enriching import Enriching
 from remanence.engine.importing import Importer, named, source_states
 from remanence.engine.indexing import Indexing
+from remanence.engine.infilling import Infilling
 from remanence.engine.jobs import Control, Jobs, Work
+from remanence.engine.language_models import LanguageModels
 from remanence.engine.observing import observe
 from remanence.engine.parsing import parse_request
 from remanence.engine.reranking import RerankerSlot
 from remanence.engine.searching import Searching, as_memory
-from remanence.engine.verbs import VERBS, Cancelled, EngineError, Handler, invalid, moment
+from remanence.engine.verbs import (
+    VERBS,
+    Cancelled,
+    EngineError,
+    Handler,
+    StreamHandler,
+    invalid,
+    moment,
+)
 from remanence.memory.database import StoreError
 from remanence.memory.dense import Cancelled as SearchCancelled
 from remanence.memory.exchange import Exchange
 from remanence.memory.index_files import IndexReadError, IndexWriteError
 from remanence.memory.progress_records import ProgressRecords
-from remanence.memory.prompt import enrich
 from remanence.memory.rows import Scope
 from remanence.memory.store import Store
 from remanence.paths import Home
 from remanence.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
-
-_ENRICH_DEPTH = 20
 
 
 class Service:
@@ -51,10 +62,23 @@ class Service:
         self.searching = Searching(store, self.indexing, self.rerankers)
         self.importer = Importer(store, self.records, self.indexing.wake)
         self.jobs_queue = Jobs(self.records)
+        self.enriching = Enriching(self.searching, self.indexing, settings.enrichment)
+        models = settings.language_models
+        self.language_models = LanguageModels(models)
+        self.asking = Asking(
+            self.language_models.residency,
+            models.use,
+            settings.enrichment.token_budget,
+            self.enriching,
+            recall=self.recall,
+            capture=self.capture,
+        )
+        self.infilling = Infilling(self.language_models.residency, models.use, self.recall)
 
     def start(self) -> None:
         """Begin the background work: indexing, jobs that were interrupted, models that are missing."""
         self.indexing.start()
+        self.language_models.start()
         try:
             self.jobs_queue.take_up(self._resume)
             if not self.embedders.is_prepared() or self.rerankers.is_missing():
@@ -64,15 +88,21 @@ class Service:
 
     def handlers(self) -> dict[str, Handler]:
         """Each verb's method; errors come out as EngineError."""
-        return {name: _in_words(getattr(self, name)) for name in VERBS}
+        return {name: _in_words(getattr(self, name)) for name, verb in VERBS.items() if not verb.streams}
+
+    def streams(self) -> dict[str, StreamHandler]:
+        """The same of the verbs that answer in parts."""
+        return {name: _parts_in_words(getattr(self, name)) for name, verb in VERBS.items() if verb.streams}
 
     def is_busy(self) -> bool:
         """Whether something would be interrupted if the engine ended now."""
-        return self.jobs_queue.busy() or self.indexing.busy
+        return self.jobs_queue.busy() or self.indexing.busy or self.language_models.is_busy
 
     def close(self) -> None:
         """End the background work and save the indexes."""
         self.jobs_queue.close()
+        self.language_models.close()
+        self.enriching.close()
         self.rerankers.close()
         self.indexing.close()
         self.store.close()
@@ -126,13 +156,12 @@ class Service:
     def enrich_prompt(self, request: m.EnrichPromptRequest, cancelled: Cancelled) -> m.EnrichPromptResponse:
         if not request.prompt:
             raise invalid("prompt: it is empty.", "prompt")
-        rows = self.searching.for_prompt(request, _ENRICH_DEPTH, cancelled) if request.prompt.strip() else []
-        enriched = enrich(request.prompt, rows, request.token_budget)
+        enriched = self.enriching.enrich(request, cancelled)
         return m.EnrichPromptResponse(
             prompt=enriched.text,
             memories=[m.PackedMemory(id=packed.row.id, tokens=packed.tokens) for packed in enriched.packed],
             tokens=enriched.tokens,
-            degraded=self._degraded(),
+            degraded=self._degraded() or self.enriching.problem,
         )
 
     def memory(self, request: m.MemoryRequest, cancelled: Cancelled) -> m.Memory:
@@ -207,7 +236,20 @@ class Service:
             self.rerankers,
             self.jobs_queue.list(),
             self._degraded() or self.rerankers.degraded(),
+            self.language_models,
         )
+
+    def ask(self, request: mm.AskRequest, cancelled: Cancelled) -> Iterator[mm.AskEvent]:
+        yield from self.asking.ask(request, cancelled)
+
+    def infill(self, request: mm.InfillRequest, cancelled: Cancelled) -> mm.InfillResponse:
+        return self.infilling.infill(request, cancelled)
+
+    def accepted(self, request: mm.AcceptedRequest, cancelled: Cancelled) -> mm.AcceptedResponse:
+        return mm.AcceptedResponse(counted=self.store.count_versions(request.memories))
+
+    def models(self, request: mm.ModelsRequest, cancelled: Cancelled) -> mm.ModelsResponse:
+        return self.language_models.answer(request, cancelled)
 
     # Background work
 
@@ -264,16 +306,31 @@ def open_service(home: Home) -> Service:
 def _in_words(method: Callable[[Any, Cancelled], m.Response]) -> Handler:
     @functools.wraps(method)
     def handler(request: Any, cancelled: Cancelled) -> m.Response:
-        try:
+        with _errors_in_words():
             return method(request, cancelled)
-        except (StoreError, IndexReadError, IndexWriteError) as error:
-            raise EngineError("unavailable", str(error)) from error
-        except sqlite3.DatabaseError as error:  # met while reading; what is written comes as StoreError
-            raise EngineError("unavailable", f"The database cannot be read ({error}).") from error
-        except SearchCancelled as error:
-            raise EngineError("cancelled", "The request was cancelled.") from error
 
     return handler
+
+
+def _parts_in_words(method: Callable[[Any, Cancelled], Iterator[m.Event]]) -> StreamHandler:
+    @functools.wraps(method)
+    def handler(request: Any, cancelled: Cancelled) -> Iterator[m.Event]:
+        with _errors_in_words():
+            yield from method(request, cancelled)
+
+    return handler
+
+
+@contextmanager
+def _errors_in_words() -> Generator[None]:
+    try:
+        yield
+    except (StoreError, IndexReadError, IndexWriteError) as error:
+        raise EngineError("unavailable", str(error)) from error
+    except sqlite3.DatabaseError as error:  # met while reading; what is written comes as StoreError
+        raise EngineError("unavailable", f"The database cannot be read ({error}).") from error
+    except SearchCancelled as error:
+        raise EngineError("cancelled", "The request was cancelled.") from error
 
 
 def _scope(chosen: m.MemoryFilter) -> Scope:

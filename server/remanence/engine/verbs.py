@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from remanence.engine import messages as m
+from remanence.engine import model_messages as mm
 from remanence.memory.timestamps import to_ms
 
 Cancelled = Callable[[], bool]
@@ -14,11 +15,13 @@ Cancelled = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`name` stands in the HTTP path and names the service's method."""
+    """`name` stands in the HTTP path and names the service's method. One that `streams` gives any number of
+    `response`, one JSON line each."""
 
     name: str
     request: type[m.Request]
     response: type[m.Response]
+    streams: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -38,6 +41,10 @@ VERBS: dict[str, Verb] = {
         Verb("prepare", m.PrepareRequest, m.JobStarted),
         Verb("doctor", m.DoctorRequest, m.DoctorResponse),
         Verb("status", m.Empty, m.StatusResponse),
+        Verb("ask", mm.AskRequest, mm.AskEvent, streams=True),
+        Verb("infill", mm.InfillRequest, mm.InfillResponse),
+        Verb("accepted", mm.AcceptedRequest, mm.AcceptedResponse),
+        Verb("models", mm.ModelsRequest, mm.ModelsResponse),
     )
 }
 
@@ -66,3 +73,4 @@ def moment(value: m.Timestamp | None, field: str) -> int | None:
 
 
 Handler = Callable[[Any, Cancelled], m.Response]
+StreamHandler = Callable[[Any, Cancelled], Iterator[m.Event]]
