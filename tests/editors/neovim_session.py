@@ -118,3 +118,23 @@ def start(version: str, project: Path) -> Session:
 def end(session: Session) -> None:
     session.nvim.command("qall!", async_=True)
     session.nvim.close()
+
+
+def menu(session: Session, typed: str) -> list[str]:
+    """The labels in Insert mode's own menu once it opens where `typed` ends, by the version's 'omnifunc'."""
+    session.lua(
+        """if not vim.lsp.completion then
+          vim.bo.omnifunc = "v:lua.require'remanence.complete'.omnifunc"
+        end"""
+    )
+    session.answered("status")
+    session.nvim.input(f"{typed}<C-x><C-o>")
+    session.until(lambda: session.lua("return vim.fn.pumvisible()") == 1, "the menu")
+    return [item["abbr"] for item in session.lua("return vim.fn.complete_info({'items'}).items")]
+
+
+def accept(session: Session, labels: list[str], label: str) -> None:
+    """Select the item in the open menu, whether or not the first one is selected by itself, and accept it."""
+    selected = session.lua("return vim.fn.complete_info({'selected'}).selected")
+    steps = next(at for at, shown in enumerate(labels) if shown.startswith(label)) - selected
+    session.nvim.input("<C-n>" * steps + "<C-y>")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from neovim_session import RUNTIME, Session, end, start
+from neovim_session import RUNTIME, Session, accept, end, menu, start
 
 from remanence.lsp.options import Options
 
@@ -127,26 +127,6 @@ def test_the_prompt_with_memory_becomes_comment_lines(session: Session) -> None:
     assert lines[-1] == "#? why does parse_invoice_total fail"
     assert all(line.startswith("#") for line in lines[2:])
     assert any("thousands separator" in line for line in lines)
-
-
-def menu(session: Session, typed: str) -> list[str]:
-    """The labels in Insert mode's own menu once it opens where `typed` ends, by the version's 'omnifunc'."""
-    session.lua(
-        """if not vim.lsp.completion then
-          vim.bo.omnifunc = "v:lua.require'remanence.complete'.omnifunc"
-        end"""
-    )
-    session.answered("status")
-    session.nvim.input(f"{typed}<C-x><C-o>")
-    session.until(lambda: session.lua("return vim.fn.pumvisible()") == 1, "the menu")
-    return [item["abbr"] for item in session.lua("return vim.fn.complete_info({'items'}).items")]
-
-
-def accept(session: Session, labels: list[str], label: str) -> None:
-    """Select the item in the open menu, whether or not the first one is selected by itself, and accept it."""
-    selected = session.lua("return vim.fn.complete_info({'selected'}).selected")
-    steps = next(at for at, shown in enumerate(labels) if shown.startswith(label)) - selected
-    session.nvim.input("<C-n>" * steps + "<C-y>")
 
 
 def test_the_menu_inserts_a_prompt_with_memory_whole(session: Session) -> None:

@@ -31,15 +31,18 @@ async def window(new_home: Callable[[], Home]) -> AsyncIterator[Window]:
 
 
 async def test_a_cancelled_hover_is_answered_so_and_the_server_goes_on(window: Window) -> None:
-    uri = window.open("file:///p/app.py", "parse_invoice_total(text)")
-    params = types.HoverParams(types.TextDocumentIdentifier(uri), types.Position(0, 3))
+    uris = [window.open(f"file:///p/app{at}.py", "parse_invoice_total(text)") for at in range(REQUESTS)]
     for round_number in range(ROUNDS):  # the answer may overtake the cancellation: the protocol allows that
         ids = [f"hover-{round_number}-{at}" for at in range(REQUESTS)]
         hovers = [
             asyncio.ensure_future(
-                window.client.protocol.send_request_async(types.TEXT_DOCUMENT_HOVER, params, msg_id=msg_id)
+                window.client.protocol.send_request_async(
+                    types.TEXT_DOCUMENT_HOVER,
+                    types.HoverParams(types.TextDocumentIdentifier(uri), types.Position(0, 3)),
+                    msg_id=msg_id,
+                )
             )
-            for msg_id in ids
+            for msg_id, uri in zip(ids, uris, strict=True)
         ]
         await asyncio.sleep(0)  # all are sent; the engine answers a few at a time, so the last is under way
         window.client.cancel_request(types.CancelParams(id=ids[-1]))
@@ -50,7 +53,7 @@ async def test_a_cancelled_hover_is_answered_so_and_the_server_goes_on(window: W
 
     assert isinstance(cancelled, JsonRpcException)
     assert cancelled.code == types.LSPErrorCodes.RequestCancelled
-    assert await window.hover(uri, 0, 3) is not None
+    assert await window.hover(uris[0], 0, 3) is not None
 
 
 async def test_an_import_cancelled_from_its_progress_stops(window: Window, tmp_path: Path) -> None:

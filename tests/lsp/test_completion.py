@@ -186,3 +186,16 @@ async def test_an_item_whose_memory_is_forgotten_resolves_to_itself(window: Wind
 async def test_notebook_cells_and_untitled_documents_complete(window: Window) -> None:
     items = await offered(window, "untitled:Untitled-2", "#? How do I retry a web", "python")
     assert named(items, "How do I retry")
+
+
+async def test_accepting_an_item_tells_which_memories_helped(window: Window) -> None:
+    text = "#? why does parse_invoice_total raise"
+    items = await offered(window, "file:///p/helped.py", text, "python")
+    kinds: list[str] = []
+    for item in items:
+        assert item.command is not None
+        [argument] = item.command.arguments or []
+        kinds.append(argument["kind"])
+        counted = await window.command(item.command.command.removeprefix("remanence."), argument)
+        assert counted["counted"] == len(argument["memories"]) > 0
+    assert set(kinds) == {"question", "code block", "prompt"}

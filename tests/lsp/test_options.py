@@ -66,3 +66,11 @@ def test_no_json_stops_the_server(first: object, second: object) -> None:
     options, problems = read_options(first, second)
     assert isinstance(options, Options)
     assert all(problem for problem in problems)
+
+
+def test_the_options_of_the_language_model_are_off_where_they_would_cost_time() -> None:
+    options, problems = read_options({"inlineCompletion": {"debounceMs": 400}, "ask": {"tokenBudget": 900}})
+    assert problems == ()
+    assert (options.inline_completion.debounce_ms, options.ask.token_budget) == (400, 900)
+    assert not options.hover.model
+    assert not options.completion.model

@@ -31,4 +31,4 @@ CHROMIUM=${CHROMIUM:-$(command -v chromium)}
 export CHROMIUM
 export VSIX=$root/vscode-extension/remanence.vsix
 cd tests/vscode
-node --test --test-concurrency=1 --test-timeout=900000 ui.test.mjs
+node --test --test-concurrency=1 --test-timeout=900000 ui.test.mjs ask.test.mjs

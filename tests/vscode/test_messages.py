@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from remanence.engine import messages
+from remanence.engine import messages, model_messages
 
 SOURCE = Path(__file__).parents[2] / "vscode-extension" / "src" / "messages.ts"
 _TEXT = SOURCE.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_the_extension_mirrors_every_verb_it_calls() -> None:
 
 @pytest.mark.parametrize("name", INTERFACES)
 def test_an_interface_has_the_fields_of_its_message(name: str) -> None:
-    struct = getattr(messages, name)
+    struct = getattr(messages, name, None) or getattr(model_messages, name)
     may_be_left_out = issubclass(struct, messages.Request)  # a response has every field on the wire
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)

@@ -83,6 +83,29 @@ test("completing a prompt in code inserts it enriched with memory", async (t) =>
   await untilTrue(async () => (await shownText(page)).includes("resolver sorts releases by version"), "the memory is in the text");
 });
 
+test("without a language model, remembered code goes on with the line that is typed", async (t) => {
+  const page = await open(t, "load.py", "");
+  await page.keyboard.type("manifest = parse_manifes");
+  const ghost = page.locator(".ghost-text-decoration, .ghost-text", { hasText: "demo" }).first();
+  await until(async () => {
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Backspace");
+    await page.keyboard.type("s");
+  }, ghost);
+  await page.keyboard.press("Tab");
+  await untilTrue(async () => (await shownText(page)).includes('parse_manifest({"name": "demo", "version": "0.1"})'), "it is in the text");
+  assert.equal(await page.locator(".notification-list-item", { hasText: "no language model" }).count(), 0);
+});
+
+test("without a language model, memory alone answers a question and says so", async (t) => {
+  const page = await open(t, "load.py", "\n");
+  await palette(page, "Remanence: Ask with Memory");
+  await answer(page, "Remanence: Ask with Memory", "How do I rotate the backup encryption key without downtime?");
+  await notification(page, "no language model is set");
+  const lines = page.locator(".editor-instance .view-line");
+  await untilTrue(async () => (await lines.allTextContents()).join("\n").includes("retire\u00a0the\u00a0old\u00a0key"), "memory answers");
+});
+
 test("a captured selection is in the memory at once", async (t) => {
   const page = await open(t, "answer.md", "The glasshouse vents open at 27 degrees; the relay is on pin 4.");
   await page.keyboard.press("Control+a");

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { env } from "node:process";
 import * as vscode from "vscode";
 import {
@@ -5,15 +6,23 @@ import {
   ErrorAction,
   ExecuteCommandRequest,
   LanguageClient,
+  ProgressType,
   RevealOutputChannelOn,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 import { withMemoryLinks } from "./hoverLinks";
 import { isProblem, locateServer, type Located, type Problem } from "./locate";
-import type { Verbs } from "./messages";
+import type { AskRequest, AskResponse, Verbs } from "./messages";
 import { readServerOptions } from "./options";
 import { discard, endInTime, launch, type ServerProcess } from "./serverProcess";
 
+/** What comes of an answer while it is being written: more of its text, or in words what is waited for. */
+export interface AnswerPart {
+  readonly answer?: string;
+  readonly state?: string;
+}
+
+const ANSWER_PART = new ProgressType<AnswerPart>();
 const CRASHES_ALLOWED = 4;
 const CRASHES_WITHIN_MS = 180_000;
 
@@ -40,6 +49,9 @@ export class Server {
   private crashes: readonly number[] = [];
   private running: Promise<void> = Promise.resolve();
   private waiting: Promise<void> | undefined;
+
+  /** Takes over a question whose answer the server was to show: a code action's. */
+  showAnswer: ((request: AskRequest) => Promise<void>) | undefined;
 
   constructor(
     private readonly output: vscode.LogOutputChannel,
@@ -87,6 +99,28 @@ export class Server {
       token,
     );
     return answer as Verbs[Verb]["gives"];
+  }
+
+  /** As `call`, with the answer's parts as they come. Cancelling ends the generation. */
+  async ask(
+    request: AskRequest,
+    part: (part: AnswerPart) => void,
+    token: vscode.CancellationToken,
+  ): Promise<AskResponse> {
+    await this.running;
+    const client = this.client;
+    if (client === undefined) {
+      return await this.call("remanence.ask", request, token); // which says why there is no server
+    }
+    const partialResultToken = randomUUID();
+    const listening = client.onProgress(ANSWER_PART, partialResultToken, part);
+    try {
+      const params = { command: "remanence.ask", arguments: [request], partialResultToken };
+      const answer: unknown = await client.sendRequest(ExecuteCommandRequest.type, params, token);
+      return answer as AskResponse;
+    } finally {
+      listening.dispose();
+    }
   }
 
   private giveUpStart(): void {
@@ -163,6 +197,15 @@ export class Server {
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationFailedHandler: () => false,
       middleware: {
+        executeCommand: async (command, args, next) => {
+          if (command === "remanence.ask" && this.showAnswer !== undefined) {
+            const { show, ...request } = { ...(args as [(AskRequest & { show?: boolean })?])[0] };
+            if (show === true && request.prompt !== undefined) {
+              return this.showAnswer({ ...request, prompt: request.prompt });
+            }
+          }
+          return (await next(command, args)) as unknown;
+        },
         provideHover: async (document, position, token, next) => withMemoryLinks(await next(document, position, token)),
       },
       errorHandler: {

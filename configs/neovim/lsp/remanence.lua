@@ -15,7 +15,21 @@ return {
     if vim.lsp.completion then
       vim.lsp.completion.enable(true, client.id, bufnr)
     end
+    if vim.lsp.inline_completion then -- 0.12: shown as grey text; which key accepts it is the user's to map
+      vim.lsp.inline_completion.enable(true, { bufnr = bufnr })
+    end
   end,
+  -- Answers stream into a buffer, those to code actions too.
+  handlers = {
+    ["$/progress"] = function(...)
+      return require("remanence.ask").progress(...)
+    end,
+  },
+  commands = {
+    ["remanence.ask"] = function(command)
+      require("remanence.ask").from_code_action(command)
+    end,
+  },
   -- 0.11 and later start nothing where this does not call `on_dir`: views of other plugins, health://, …
   root_dir = function(bufnr, on_dir)
     local name = vim.api.nvim_buf_get_name(bufnr)

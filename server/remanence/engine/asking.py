@@ -125,7 +125,6 @@ class Asking:
                 uri=request.uri,
                 language_id=request.language_id,
                 symbol=request.symbol,
-                workspace=request.workspace,
             ),
             cancelled,
             count=self._counted_by(model, cancelled),
@@ -168,7 +167,6 @@ class Asking:
                 uri=request.uri,
                 language_id=request.language_id,
                 symbol=request.symbol,
-                workspace=request.workspace,
             ),
             cancelled,
         )

@@ -16,7 +16,8 @@ Tokens = Annotated[int, Meta(ge=1, le=1_000_000)]
 class AskRequest(Request, frozen=True, kw_only=True):
     """Ask the language model with memory. Without `model` the one that the settings name is asked.
 
-    `remember`: keep the exchange as a memory. `with_memory`: put what recall finds before the prompt.
+    `remember`: keep the exchange as a memory, of `workspace`. `with_memory`: put what recall finds before the
+    prompt. `window` names the editor's window: several are served in turn.
     """
 
     prompt: str

@@ -18,7 +18,8 @@ class ClientFeatures:
     """`documentation` is None where the client takes plain strings only. `lazy_documentation`: it may be
     left to `completionItem/resolve`. `lines_need_snippets`: text of several lines is completed whole only as
     a snippet, which the client indents; Neovim's own completion takes the first word of any other text.
-    Clients that know insert text modes are spared that."""
+    Clients that know insert text modes are spared that. `lazy_edits`: an item's further edits may be left to
+    `completionItem/resolve`."""
 
     hover: Rendering
     documentation: Rendering | None
@@ -30,6 +31,11 @@ class ClientFeatures:
     register_configuration: bool = False
     progress: bool = False
     memory_documents: bool = False
+    show_document: bool = False
+    inline_completion: bool = False
+    lazy_edits: bool = False
+    lazy_command: bool = False
+    code_action_literals: bool = False
 
 
 def client_features(capabilities: types.ClientCapabilities) -> ClientFeatures:
@@ -54,6 +60,14 @@ def client_features(capabilities: types.ClientCapabilities) -> ClientFeatures:
         ),
         progress=bool(get_capability(capabilities, "window.work_done_progress", False)),
         memory_documents=links,
+        show_document=bool(get_capability(capabilities, "window.show_document.support", False)),
+        inline_completion=get_capability(capabilities, "text_document.inline_completion", None) is not None,
+        lazy_edits="additionalTextEdits" in resolvable,
+        lazy_command="command" in resolvable,
+        code_action_literals=get_capability(
+            capabilities, "text_document.code_action.code_action_literal_support", None
+        )
+        is not None,
     )
 
 

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from typing import cast
 
 import msgspec
+from lsprotocol import types
 
 from remanence.engine import messages as m
+from remanence.engine import model_messages as mm
 from remanence.engine.client import EngineClient, EngineError, parse_request
+from remanence.lsp.ask import ask
 from remanence.lsp.documents import folder_of
 from remanence.lsp.engine_errors import ENGINE_SECONDS, as_response
 from remanence.lsp.language_server import RemanenceLanguageServer
+from remanence.lsp.markdown import one_line
 from remanence.lsp.progress import show_job
+from remanence.lsp.telling import STREAMED, telling_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ COMMANDS: dict[str, CommandVerb] = {
     "remanence.recall": CommandVerb("recall", m.RecallRequest),
     "remanence.enrichPrompt": CommandVerb("enrich_prompt", m.EnrichPromptRequest),
     "remanence.memory": CommandVerb("memory", m.MemoryRequest),
+    STREAMED: CommandVerb("ask", mm.AskRequest),
+    "remanence.accepted": CommandVerb("accepted", mm.AcceptedRequest),
+    "remanence.models": CommandVerb("models", mm.ModelsRequest),
     "remanence.forget": CommandVerb("forget", m.ForgetRequest),
     "remanence.import": CommandVerb("import_", m.ImportRequest, starts_job=True),
     "remanence.sync": CommandVerb("sync", m.SyncRequest, starts_job=True),
@@ -46,16 +54,21 @@ COMMANDS: dict[str, CommandVerb] = {
 
 def command(name: str, verb: CommandVerb) -> Callable[[RemanenceLanguageServer, object], Awaitable[object]]:
     """The handler of one command. It raises JSON-RPC errors that name the field at fault."""
+    if name == STREAMED:
+        return ask
 
     async def run(ls: RemanenceLanguageServer, argument: object) -> object:
         try:
-            request = parse_request(argument, verb.request)
+            fields, telling = telling_of(argument)
+            request = parse_request(fields, verb.request)
             engine = await ls.engine.client(ENGINE_SECONDS)
             response = await engine.call(verb.verb, _with_workspace(ls, request))
         except EngineError as error:
             raise as_response(error) from error
         if verb.starts_job:
             _follow(ls, engine, name, response)
+        if telling.show and isinstance(response, m.CaptureResponse):
+            _tell_captured(ls, cast(m.CaptureRequest, request), response)
         return msgspec.to_builtins(response)
 
     return run
@@ -66,6 +79,14 @@ def _with_workspace(ls: RemanenceLanguageServer, request: m.Request) -> m.Reques
     if isinstance(request, m.CaptureRequest) and request.workspace is None:
         return msgspec.structs.replace(request, workspace=folder_of(ls.workspace, request.uri))
     return request
+
+
+def _tell_captured(
+    ls: RemanenceLanguageServer, request: m.CaptureRequest, response: m.CaptureResponse
+) -> None:
+    how = "remembered" if response.status in ("stored", "updated") else response.status
+    said = f"Remanence: {how}: {one_line(request.question)}"
+    ls.window_show_message(types.ShowMessageParams(types.MessageType.Info, said))
 
 
 def _follow(ls: RemanenceLanguageServer, engine: EngineClient, name: str, response: m.Response) -> None:

@@ -28,6 +28,7 @@ from remanence.lsp.documents import open_document, place_of
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.languages import canonical
 from remanence.lsp.markdown import documentation
+from remanence.lsp.model_item import model_item, write_item
 from remanence.lsp.position import column
 from remanence.lsp.prompts import Passage, Place, passage_at
 from remanence.lsp.transcript_capture import may_be_transcript
@@ -64,11 +65,15 @@ async def complete(
         log.warning("Completion without memories: %s", error.code)
         return types.CompletionList(is_incomplete=True, items=[])
     edits = Edits(lines, passage, encoding)
-    return types.CompletionList(is_incomplete=True, items=_items(ls, edits, language, completed, enriched))
+    items = _items(ls, edits, language, completed, enriched)
+    written = model_item(ls, document.uri, edits, language)
+    return types.CompletionList(is_incomplete=True, items=[*items, written] if written else items)
 
 
 async def resolve(ls: RemanenceLanguageServer, item: types.CompletionItem) -> types.CompletionItem:
-    """Add the documentation of an item that was sent without."""
+    """Add the documentation of an item that was sent without, or what the model writes for its item."""
+    if (written := await write_item(ls, item)) is not None:
+        return written
     memory_id = _memory_id(item.data)
     if memory_id is None or item.documentation is not None:
         return item

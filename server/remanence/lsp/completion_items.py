@@ -28,6 +28,7 @@ from remanence.lsp.position import Encoding, client_range, without_end
 from remanence.lsp.prompts import Passage, Place
 
 _LABEL_LENGTH = 90
+_LAST = 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def question_item(
     item = _item(edits, rank, one_line(memory.question, _LABEL_LENGTH), mark + joint.join(lines), features)
     item.additional_text_edits = _removed(edits, passage.first_column)
     item.kind = types.CompletionItemKind.Text
+    item.command = helped("question", [memory.id])
     facts = " · ".join(provenance(memory, now_ms))
     _describe(item, facts, features)
     item.data = {"memory": memory.id}
@@ -89,6 +91,7 @@ def code_item(block: CodeBlock, edits: Edits, rank: int, features: ClientFeature
     item = _item(edits, rank, one_line(first, _LABEL_LENGTH), text, features, end=len(line))
     item.kind = types.CompletionItemKind.Snippet
     item.data = {"memory": block.memory_id}
+    item.command = helped("code block", [block.memory_id])
     _describe(item, one_line(block.question, _LABEL_LENGTH), features)
     return item
 
@@ -102,10 +105,24 @@ def enriched_item(
     item = _item(edits, rank, "Prompt with memory", text, features)
     item.additional_text_edits = _removed(edits, passage.outer)
     item.kind = types.CompletionItemKind.Reference
+    item.command = helped("prompt", [memory.id for memory in enriched.memories])
     count = len(enriched.memories)
     memories = "1 memory" if count == 1 else f"{count} memories"
     _describe(item, f"{memories}, about {enriched.tokens} tokens", features)
     return item
+
+
+def unwritten_item(label: str, edits: Edits, features: ClientFeatures) -> types.CompletionItem:
+    """An item that leaves the prompt as it stands; what it adds is yet to be written. It stands last."""
+    item = _item(edits, _LAST, label, edits.line[edits.start : edits.passage.column], features)
+    item.kind = types.CompletionItemKind.Event
+    return item
+
+
+def helped(kind: str, memories: Sequence[str]) -> types.Command:
+    """What a client calls once it has put something in: so it is known which memories are of use."""
+    argument = {"kind": kind, "memories": list(memories)}
+    return types.Command("These memories helped", "remanence.accepted", arguments=[argument])
 
 
 def _item(

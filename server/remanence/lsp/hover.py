@@ -12,6 +12,7 @@ from remanence.lsp.clock import now_ms
 from remanence.lsp.documents import open_document, place_of
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.markdown import hover_text
+from remanence.lsp.model_hover import ask_model
 from remanence.lsp.position import client_range, column
 from remanence.lsp.under_cursor import Subject, subject_at
 
@@ -19,8 +20,13 @@ log = logging.getLogger(__name__)
 
 
 async def hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types.Hover | None:
-    """Two or three memories, or null: over nothing worth asking, with nothing relevant remembered, and
-    while the engine is not up yet. The engine abstains rather than guess."""
+    """Two or three memories, or null: over nothing worth asking, with nothing relevant remembered, while
+    the engine is not up yet, and where the pointer has moved on: a newer hover in the same document ends
+    this one, in the engine too. The engine abstains rather than guess."""
+    return await ls.hovers.latest(params.text_document.uri, _hover(ls, params))
+
+
+async def _hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types.Hover | None:
     document = open_document(ls.workspace, params.text_document.uri)
     if document is None or not ls.options.hover.enabled:
         return None
@@ -38,15 +44,17 @@ async def hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> types
         return None
     uri = place_of(ls.workspace, document.uri)
     request = request_for(subject, uri, document.language_id, ls.options.hover.limit)
+    asked = ask_model(ls, engine, document, line, subject) if ls.options.hover.model else None
     try:
         recalled = await engine.recall(request)
     except EngineError as error:
         log.warning("Hover without memories: %s", error.code)
         return None
-    if not recalled.memories:
+    said = await asked.within(ls.options.hover.model_ms / 1000) if asked is not None else None
+    if not recalled.memories and said is None:
         return None
     return types.Hover(
-        contents=hover_text(recalled.memories, ls.features.hover, now_ms()),
+        contents=hover_text(recalled.memories, ls.features.hover, now_ms(), said=said),
         range=client_range(lines, (line, subject.start), (line, subject.end), encoding),
     )
 

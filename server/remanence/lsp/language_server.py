@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from typing import Any
 
 from lsprotocol import types
@@ -16,7 +17,11 @@ from remanence.lsp.background import Background
 from remanence.lsp.client_features import ClientFeatures, client_features
 from remanence.lsp.documents import sync_options
 from remanence.lsp.engine_link import EngineLink
+from remanence.lsp.in_flight import InFlight
+from remanence.lsp.kept_answers import KeptAnswers, Written
 from remanence.lsp.logs import set_level
+from remanence.lsp.model_hovers import ModelHovers
+from remanence.lsp.model_warnings import ModelWarnings
 from remanence.lsp.options import Options, read_options
 from remanence.lsp.protocol import RemanenceProtocol
 from remanence.lsp.transcript_capture import TranscriptCapture
@@ -51,6 +56,13 @@ class RemanenceLanguageServer(LanguageServer):
         self.initial_options: object = None
         self.features: ClientFeatures = client_features(types.ClientCapabilities())
         self.transcripts = TranscriptCapture(self.engine, self.background)
+        self.window_id = uuid.uuid4().hex  # the windows that share a model take turns at it
+        self.inline = InFlight()
+        self.hovers = InFlight()
+        self.model_hovers = ModelHovers(self.background)
+        self.model_items: dict[str, Written] = {}
+        self.answers = KeptAnswers()
+        self.warnings = ModelWarnings(self.background)
         self._closing: asyncio.Task[None] | None = None
         self._told: set[str] = set()
 
@@ -60,14 +72,18 @@ class RemanenceLanguageServer(LanguageServer):
         set_level(self.options.log_level)
         self.transcripts.enabled = self.options.capture.transcripts
         for problem in problems:
-            if problem in self._told:
-                continue
-            self._told.add(problem)
-            self.window_show_message(
-                types.ShowMessageParams(
-                    type=types.MessageType.Warning, message=f"Remanence: {problem}. The default is used."
-                )
-            )
+            self.tell_once(f"{problem}. The default is used.", types.MessageType.Warning)
+
+    def tell_once(self, said: str, kind: types.MessageType, *, quietly: bool = False) -> None:
+        """Tell the user something that is not told again; `quietly` it goes to the client's log."""
+        if said in self._told:
+            return
+        self._told.add(said)
+        message = f"Remanence: {said}"
+        if quietly:
+            self.window_log_message(types.LogMessageParams(type=kind, message=message))
+        else:
+            self.window_show_message(types.ShowMessageParams(type=kind, message=message))
 
     async def close(self) -> None:
         """Capture what is still waiting, end the background tasks and let go of the engine.

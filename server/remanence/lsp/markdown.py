@@ -13,6 +13,7 @@ from urllib.parse import quote
 from lsprotocol import types
 
 from remanence.engine.messages import Memory
+from remanence.engine.model_messages import AskResponse
 from remanence.lsp.fences import fence_for, fenced_lines
 
 SCHEME = "remanence"
@@ -64,11 +65,16 @@ class Rendering:
         return self.kind is types.MarkupKind.Markdown
 
 
-def hover_text(memories: Sequence[Memory], rendering: Rendering, now_ms: int) -> types.MarkupContent:
-    """The memories one under the other: question, extract of the answer, where it comes from."""
+def hover_text(
+    memories: Sequence[Memory], rendering: Rendering, now_ms: int, *, said: str | None = None
+) -> types.MarkupContent:
+    """The memories one under the other: question, extract of the answer, where it comes from. `said`,
+    already rendered, goes before them."""
     parts = [_hover_markdown(memory, rendering, now_ms) for memory in memories]
     if not rendering.is_markdown:
         parts = [_hover_plain(memory, now_ms) for memory in memories]
+    if said is not None:
+        parts.insert(0, said)
     return types.MarkupContent(kind=rendering.kind, value="\n\n---\n\n".join(parts))
 
 
@@ -109,6 +115,22 @@ def document(memory: Memory, now_ms: int) -> str:
             "",
         ]
     )
+
+
+def answer_document(prompt: str, end: AskResponse) -> str:
+    """An answer to a prompt as a Markdown document, with the addresses of the memories that went into it."""
+    by = f"by {end.model}" if end.model else "by memory alone"
+    lines = [f"# {one_line(prompt, _QUESTION_LENGTH)}", "", end.answer.strip(), "", f"*{by}*", ""]
+    if end.memories:
+        lines += ["## Memories", "", *(f"- {memory_uri(memory.id)}" for memory in end.memories), ""]
+    return "\n".join(lines)
+
+
+def said_by_model(model: str, answer: str, rendering: Rendering) -> str:
+    """What a model says in a hover, above the memories. Its words are escaped like theirs."""
+    if not rendering.is_markdown:
+        return f"{model}: {answer.strip()}"
+    return f"{answer_markdown(answer.strip())}\n\n*{escape(model)}*"
 
 
 def answer_markdown(answer: str) -> str:
@@ -175,11 +197,17 @@ def memory_uri(memory_id: str, question: str = "") -> str:
 
     The id finds it; the question, where it is known, gives the document a name that can be read.
     """
+    name = document_name(question)
+    folder = f"{SCHEME}:/memory/{quote(memory_id, safe='')}"
+    return f"{folder}/{name}.md" if name else f"{folder}.md"
+
+
+def document_name(question: str) -> str:
+    """A question's words as a part of a document's address; empty where it has none."""
     name = "-".join(_WORD.findall(question.lower()))
     if len(name) > _NAME_LENGTH:
         name = name[: _NAME_LENGTH + 1].rpartition("-")[0] or name[:_NAME_LENGTH]
-    folder = f"{SCHEME}:/memory/{quote(memory_id, safe='')}"
-    return f"{folder}/{quote(name, safe='')}.md" if name else f"{folder}.md"
+    return quote(name, safe="")
 
 
 def _hover_markdown(memory: Memory, rendering: Rendering, now_ms: int) -> str:

@@ -1,6 +1,7 @@
-"""workspace/textDocumentContent: a memory as a read-only Markdown document.
+"""workspace/textDocumentContent: a memory, or an answer just given, as a read-only Markdown document.
 
-Its address is `remanence:/memory/<id>/<words of the question>.md`, or `remanence:/memory/<id>.md`.
+A memory's address is `remanence:/memory/<id>/<words of the question>.md`, or `remanence:/memory/<id>.md`;
+that of an answer is in `kept_answers`.
 
 Only clients that announced the request are told of it (LSP 3.18).
 """
@@ -27,9 +28,14 @@ async def memory_document(
     ls: RemanenceLanguageServer, params: types.TextDocumentContentParams
 ) -> types.TextDocumentContentResult:
     """The whole memory. An address of another form is invalid; a forgotten memory is not found."""
+    answer = ls.answers.text(params.uri)
+    if answer is not None:
+        return types.TextDocumentContentResult(text=answer)
     address = _ADDRESS.match(params.uri)
     if address is None:
-        raise JsonRpcInvalidParams(f"uri: {params.uri} is not the address of a memory.")
+        raise JsonRpcInvalidParams(
+            f"uri: {params.uri} is not the address of a memory or of an answer that is still kept."
+        )
     try:
         engine = await ls.engine.client(ENGINE_SECONDS)
         memory = await engine.memory(MemoryRequest(id=unquote(address.group(1))))

@@ -13,22 +13,47 @@ from msgspec import Meta, Struct
 
 LogLevel = Literal["error", "warning", "info", "debug"]
 Mark = Annotated[str, Meta(min_length=1, max_length=16)]
+TokenBudget = Annotated[int, Meta(ge=64, le=1_000_000)]
 _Path = tuple[str, ...]
 
 _ERROR_PATH = re.compile(r" - at `\$(.*)`$")
 
 
 class HoverOptions(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`model`: the language model says something too, if it does so within `model_ms`."""
+
     enabled: bool = True
     limit: Annotated[int, Meta(ge=1, le=10)] = 3
+    model: bool = False
+    model_ms: Annotated[int, Meta(ge=0, le=30_000)] = 1000
 
 
 class CompletionOptions(Struct, frozen=True, kw_only=True, rename="camel"):
-    """`marks` open a comment that is a prompt; `token_budget` bounds an enriched prompt."""
+    """`marks` open a comment that is a prompt; `token_budget` bounds an enriched prompt; `model` adds an
+    item that the language model writes once it is looked at."""
 
     enabled: bool = True
     marks: tuple[Mark, ...] = ("#?", "//?", "--?", ";;?")
-    token_budget: Annotated[int, Meta(ge=64, le=1_000_000)] = 2000
+    token_budget: TokenBudget = 2000
+    model: bool = False
+
+
+class InlineCompletionOptions(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is proposed at the cursor while typing. Nothing is asked before the typing rests for
+    `debounce_ms`."""
+
+    enabled: bool = True
+    debounce_ms: Annotated[int, Meta(ge=0, le=10_000)] = 150
+    max_tokens: Annotated[int, Meta(ge=1, le=4096)] = 96
+
+
+class AskOptions(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What holds for a question that does not say otherwise. `token_budget` is for the question with its
+    memories, 0: as the model's window allows; `remember` keeps question and answer as a memory."""
+
+    token_budget: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    remember: bool = True
 
 
 class CaptureOptions(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -42,6 +67,8 @@ class Options(Struct, frozen=True, kw_only=True, rename="camel"):
 
     hover: HoverOptions = HoverOptions()
     completion: CompletionOptions = CompletionOptions()
+    inline_completion: InlineCompletionOptions = InlineCompletionOptions()
+    ask: AskOptions = AskOptions()
     capture: CaptureOptions = CaptureOptions()
     standalone: bool = False
     log_level: LogLevel = "warning"

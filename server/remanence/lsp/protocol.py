@@ -1,7 +1,8 @@
-"""pygls' protocol with five of its habits mended (pygls 2.1.1).
+"""pygls' protocol with six of its habits mended (pygls 2.1.1).
 
 - Commands run as cancellable requests and get their argument as plain JSON: pygls drives them through a
   generator whose body runs on after a cancel, and matches arguments against Python signatures.
+- A command's progress tokens reach it: pygls gives it the arguments alone.
 - Finished notifications are let go of: pygls keeps a future for each, so a day's typing is never freed.
 - `exit` right behind `shutdown` does not keep that from being answered.
 - A request that cannot be read is answered with an error: pygls only logs it, and the client waits.
@@ -23,6 +24,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from remanence.lsp.documents import DocumentWorkspace
 from remanence.lsp.markdown import SCHEME
+from remanence.lsp.telling import STREAMED, with_tokens
 
 if TYPE_CHECKING:
     from remanence.lsp.language_server import RemanenceLanguageServer
@@ -38,8 +40,12 @@ class RemanenceProtocol(LanguageServerProtocol):
 
     @lsp_method(types.INITIALIZE)
     def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
-        """Announce memories as documents where the client can read documents from a server."""
+        """Announce what only some clients know (LSP 3.18) to those that announced it: memories as
+        documents, and inline completion."""
         result = yield from super().lsp_initialize(params)
+        in_document = params.capabilities.text_document
+        if in_document is None or in_document.inline_completion is None:
+            result.capabilities.inline_completion_provider = None
         workspace = result.capabilities.workspace
         client = params.capabilities.workspace
         if workspace is not None and client is not None and client.text_document_content is not None:
@@ -86,6 +92,10 @@ class RemanenceProtocol(LanguageServerProtocol):
                 data[name] = _encodable(value)
             elif isinstance(value, list):
                 data[name] = _encodable_items(cast("list[object]", value))
+        if data.get("method") == types.WORKSPACE_EXECUTE_COMMAND and isinstance(data.get("params"), dict):
+            params = cast("dict[str, object]", data["params"])
+            if params.get("command") == STREAMED:
+                with_tokens(params)
         try:
             return super().structure_message(data)
         except JsonRpcException as error:

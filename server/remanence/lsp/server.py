@@ -11,7 +11,16 @@ from typing import BinaryIO, cast
 from lsprotocol import types
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 
-from remanence.lsp import completion, configuration, hover, lifetime, memory_document, sync
+from remanence.lsp import (
+    code_action,
+    completion,
+    configuration,
+    hover,
+    inline_completion,
+    lifetime,
+    memory_document,
+    sync,
+)
 from remanence.lsp.client_features import client_features
 from remanence.lsp.commands import COMMANDS, command
 from remanence.lsp.language_server import RemanenceLanguageServer
@@ -42,6 +51,12 @@ def create_server(home: Home, *, standalone: bool = False) -> RemanenceLanguageS
         types.CompletionOptions(trigger_characters=completion.TRIGGERS, resolve_provider=True),
     )(completion.complete)
     server.feature(types.COMPLETION_ITEM_RESOLVE)(completion.resolve)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(
+        inline_completion.inline_completion
+    )
+    server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=code_action.KINDS)
+    )(code_action.code_actions)
     server.feature(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)(memory_document.memory_document)
     for name, verb in COMMANDS.items():
         server.command(name)(command(name, verb))

@@ -18,6 +18,10 @@ _FAR = 400  # lines that are searched in each direction
 _DEEP = 6  # enclosing lines that are worth having
 _LONGEST_COMMENT = 12  # lines on each side of the cursor
 _WIDE = 1000  # characters of a line that are looked at
+_DEFINED = re.compile(
+    r"\b(?:def|class|fn|func|fun|function|struct|enum|trait|impl|interface|module|namespace)\s+([^\W\d]\w*)"
+    r"|\b(?:const|let|var)\s+([^\W\d]\w*)\s*=\s*(?:async\s*)?(?:function\b|\()"
+)
 _DOCSTRING = re.compile(r"[rRbBuUfF]{0,2}(\"\"\"|''')")
 
 
@@ -38,6 +42,16 @@ def enclosing(lines: Sequence[str], at: int) -> list[str]:
         if depth == 0 or len(found) == _DEEP:
             break
     return found
+
+
+def enclosing_name(lines: Sequence[str], at: int) -> str | None:
+    """The name of the definition that this line stands in, or is itself the first line of."""
+    if at >= len(lines):
+        return None
+    for text in (without_end(lines[at][:_WIDE]), *enclosing(lines, at)):
+        if (defined := _DEFINED.search(text)) is not None:
+            return defined.group(1) or defined.group(2)
+    return None
 
 
 def nested(lines: Sequence[str], at: int, most: int) -> list[str]:

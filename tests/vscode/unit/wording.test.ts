@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Job } from "../../../vscode-extension/src/messages";
-import { ageOf, figuresOf, nameOf, oneLine } from "../../../vscode-extension/src/wording";
+import type { Job, ModelState } from "../../../vscode-extension/src/messages";
+import { ageOf, fenced, figuresOf, nameOf, oneLine, residencyOf } from "../../../vscode-extension/src/wording";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -29,4 +29,19 @@ test("counts that are zero are left out", () => {
   };
   assert.equal(figuresOf(job), "4 read, 3 stored, 1 failed");
   assert.equal(figuresOf({ ...job, figures: { read: 0 } }), "nothing new");
+});
+
+test("a model's residency is said with what it takes and how long it has been idle", () => {
+  const model: ModelState = {
+    id: "tiny", backend: "llama_cpp", place: "/models/tiny.gguf", state: "loaded", isDefault: true, sizeMb: 600,
+    rssMb: 812.4, pid: 4, idleSeconds: 40.2, context: 2048, adapter: null, problem: null,
+  };
+  assert.equal(residencyOf(model), "loaded, 812 MB, idle for 40 s");
+  assert.equal(residencyOf({ ...model, state: "unloaded", rssMb: 0, idleSeconds: null }), "unloaded, 600 MB");
+  assert.equal(residencyOf({ ...model, state: "remote", sizeMb: 0, rssMb: 0, idleSeconds: null }), "remote");
+});
+
+test("nothing in a block of code closes its fence", () => {
+  assert.equal(fenced("x = 1\n\n", "python"), "```python\nx = 1\n```");
+  assert.equal(fenced("````md\n```\n````", ""), "`````\n````md\n```\n````\n`````");
 });

@@ -4,11 +4,13 @@ import { OPEN_MEMORY } from "../hoverLinks";
 import { openMemory } from "../memoryDocuments";
 import { SHOW_OUTPUT, tellProblem } from "../problem";
 import { reasonOf, ServerUnavailable, type Server } from "../server";
+import { ask, showAnswer } from "./ask";
 import { captureExchange, captureSelection } from "./capture";
 import { enrichPrompt } from "./enrichPrompt";
 import { forget } from "./forget";
 import { importConversations } from "./importing";
 import { showJobs } from "./jobs";
+import { showModels } from "./models";
 import { recall } from "./recall";
 import { statusCommand } from "./status";
 import { sync } from "./sync";
@@ -20,6 +22,7 @@ export function registerCommands(
   output: vscode.LogOutputChannel,
 ): void {
   const commands: Record<string, () => Promise<void>> = {
+    ask: () => ask(server),
     recall: () => recall(server),
     captureSelection: () => captureSelection(server),
     capture: () => captureExchange(server),
@@ -28,8 +31,16 @@ export function registerCommands(
     import: () => importConversations(server),
     sync: () => sync(server),
     status: statusCommand(server, subscriptions),
+    models: () => showModels(server),
     jobs: () => showJobs(server),
     restartServer: () => server.restart(),
+  };
+  server.showAnswer = async (request) => {
+    try {
+      await showAnswer(server, request);
+    } catch (error) {
+      tell(error, output);
+    }
   };
   for (const [name, run] of Object.entries(commands)) {
     const command = async (): Promise<void> => {

@@ -26,6 +26,7 @@ function statusText(status: StatusResponse): string {
   const blocks = [
     ["# Remanence"],
     status.degraded === null ? [] : [`**Degraded:** ${status.degraded}`],
+    status.warning === null ? [] : [`**Warning:** ${status.warning}`],
     [
       `- ${status.exchanges} exchanges, ${status.facts} facts`,
       `- ${waiting(status)}`,

@@ -84,32 +84,50 @@ end
 ---@param method string
 ---@param params table
 ---@param callback fun(result: any)
----@return nil
-function M.request(client, method, params, callback)
+---@param failed fun(err: table)|nil given the error instead of the user
+---@return fun() cancel
+function M.request(client, method, params, callback, failed)
   local function answered(err, result)
-    if err then
-      M.notify(err.message, vim.log.levels.ERROR)
-    else
+    if not err then
       callback(result)
+    elseif failed then
+      failed(err)
+    else
+      M.notify(err.message, vim.log.levels.ERROR)
     end
   end
-  if vim.fn.has("nvim-0.11") == 1 then
-    client:request(method, params, answered)
+  local is_new = vim.fn.has("nvim-0.11") == 1
+  local _, id
+  if is_new then
+    _, id = client:request(method, params, answered)
   else
-    client.request(method, params, answered)
+    _, id = client.request(method, params, answered)
+  end
+  return function()
+    if not id then
+      return
+    end
+    if is_new then
+      client:cancel_request(id)
+    else
+      client.cancel_request(id)
+    end
   end
 end
 
 local function parameters(verb, argument)
-  return { command = "remanence." .. verb, arguments = { argument or vim.empty_dict() } }
+  local is_empty = not argument or next(argument) == nil -- which would be sent as a list
+  return { command = "remanence." .. verb, arguments = { is_empty and vim.empty_dict() or argument } }
 end
 
 --- Calls `remanence.<verb>`. An error is shown to the user, and `callback` is then not called.
 ---@param verb string
 ---@param argument table|nil the request's one object, in camelCase
 ---@param callback fun(result: table)
+---@param opts table|nil `failed` is given the error instead of the user, `begun` a function that cancels
 ---@return nil
-function M.call(verb, argument, callback)
+function M.call(verb, argument, callback, opts)
+  opts = opts or {}
   -- Any client will do where the buffer has none: they share one memory.
   local client = M.attached(vim.api.nvim_get_current_buf()) or M.running()[1]
   local id = client and client.id or start()
@@ -117,7 +135,10 @@ function M.call(verb, argument, callback)
     return M.notify("the server could not be started; see :checkhealth remanence", vim.log.levels.ERROR)
   end
   when_initialized(id, function(ready)
-    M.request(ready, "workspace/executeCommand", parameters(verb, argument), callback)
+    local cancel = M.request(ready, "workspace/executeCommand", parameters(verb, argument), callback, opts.failed)
+    if opts.begun then
+      opts.begun(cancel)
+    end
   end)
 end
 

@@ -59,6 +59,49 @@ local function recall(command)
   end)
 end
 
+local function fenced(code)
+  local fence = "```"
+  while code:find(fence, 1, true) do
+    fence = fence .. "`"
+  end
+  return fence .. vim.bo.filetype .. "\n" .. code .. "\n" .. fence
+end
+
+local function question(command)
+  local about = command.range > 0 and "\n\n" .. fenced(selected(command)) or ""
+  local where = place()
+  ask("Ask: ", command.args, function(text)
+    require("remanence.ask").ask(vim.tbl_extend("force", where, { prompt = text .. about }))
+  end)
+end
+
+local function models(command)
+  local action, id = command.fargs[1], command.fargs[2]
+  client().call("models", { action = action, id = id }, function(answer)
+    local lines = { "# Language models", "" }
+    for _, model in ipairs(answer.models) do
+      local size = model.rssMb > 0 and model.rssMb or model.sizeMb
+      local words = ("- %s%s: %s, %.0f MB"):format(model.id, model.isDefault and " (default)" or "", model.state, size)
+      if not absent(model.idleSeconds) then
+        words = words .. (", idle for %.0f s"):format(model.idleSeconds)
+      end
+      table.insert(lines, words)
+      table.insert(lines, "  " .. (absent(model.problem) and model.backend .. " · " .. model.place or model.problem))
+    end
+    if #answer.models == 0 then
+      table.insert(lines, "None is set: name one under [language_models] in settings.toml.")
+    end
+    vim.list_extend(lines, { "", ("Profile %s: %d MB at most."):format(answer.profile, answer.limitMb) })
+    for _, advice in ipairs(answer.recommended) do
+      table.insert(lines, ("- would suit: %s %s, %d MB"):format(advice.name, advice.quantisation, advice.sizeMb))
+    end
+    if not absent(answer.warning) then
+      table.insert(lines, "- warning: " .. answer.warning)
+    end
+    view().show("models", table.concat(lines, "\n"))
+  end)
+end
+
 local function capture(command)
   local where = vim.tbl_extend("force", place(), { workspace = client().workspace(vim.api.nvim_get_current_buf()) })
   local answered = command.range > 0 and selected(command) or ""
@@ -157,6 +200,9 @@ local function status()
     for _, process in ipairs(answer.processes) do
       table.insert(lines, ("- process %s (%d): %.0f MB"):format(process.name, process.pid, process.rssMb))
     end
+    if not absent(answer.warning) then
+      table.insert(lines, "- warning: " .. answer.warning)
+    end
     if not absent(answer.degraded) then
       table.insert(lines, "- degraded: " .. answer.degraded)
     end
@@ -192,6 +238,8 @@ end
 local COMMANDS = {
   RemanenceComplete = { complete, { nargs = 0, desc = "Complete the prompt before the cursor from memory" } },
   RemanenceRecall = { recall, { nargs = "*", desc = "List what is remembered about a text" } },
+  RemanenceAsk = { question, { nargs = "*", range = true, desc = "Ask the language model with memory" } },
+  RemanenceModels = { models, { nargs = "*", desc = "Show the language models; load or unload one" } },
   RemanenceCapture = { capture, { nargs = "*", range = true, desc = "Remember a question and, as its answer, the range" } },
   RemanenceEnrich = { enrich, { nargs = "*", range = true, desc = "Add what is remembered to a prompt" } },
   RemanenceForget = { forget, { nargs = "*", bang = true, desc = "Forget the memory at hand, or those of the given ids" } },

@@ -64,7 +64,7 @@ end
 --- Opens a window on a read-only buffer.
 ---@param name string
 ---@param text string
----@return nil
+---@return number bufnr
 function M.show(name, text)
   local bufnr = scratch("remanence://" .. name, lines_of(text), "markdown")
   local window = vim.fn.bufwinid(bufnr)
@@ -73,6 +73,32 @@ function M.show(name, text)
   else
     vim.cmd("belowright sbuffer " .. bufnr)
   end
+  return bufnr
+end
+
+--- Opens a window on a read-only buffer that grows at its end.
+---@param name string
+---@param text string what it begins with
+---@return fun(text: string) append, number bufnr
+function M.stream(name, text)
+  local bufnr = M.show(name, text)
+  local function append(more)
+    if more == "" or not vim.api.nvim_buf_is_loaded(bufnr) then
+      return
+    end
+    local last = vim.api.nvim_buf_line_count(bufnr)
+    local column = #vim.api.nvim_buf_get_lines(bufnr, last - 1, last, false)[1]
+    vim.bo[bufnr].modifiable = true
+    vim.api.nvim_buf_set_text(bufnr, last - 1, column, last - 1, column, lines_of(more))
+    vim.bo[bufnr].modifiable = false
+    vim.bo[bufnr].modified = false
+    for _, window in ipairs(vim.fn.win_findbuf(bufnr)) do
+      if vim.api.nvim_win_get_cursor(window)[1] == last then -- it follows unless the reader went up
+        vim.api.nvim_win_set_cursor(window, { vim.api.nvim_buf_line_count(bufnr), 0 })
+      end
+    end
+  end
+  return append, bufnr
 end
 
 -- The quickfix window's lines: what an entry says, without its buffer's name.
