@@ -41,6 +41,12 @@ def test_scores_are_exact_cosines_best_first(tmp_path: Path) -> None:
     assert np.all(np.diff(near.whole) <= 0)
 
 
+def test_halves_are_widened_exactly() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    assert np.array_equal(vector_file.widened(finite), finite.astype(np.float32))
+
+
 def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
     near = opened(tmp_path).search(np.ones(D, dtype=np.float32), 10)
     assert (len(near.rowids), len(near.whole), len(near.best)) == (0, 0, 0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remanence.memory import terms
-from remanence.memory.passages import CodeBlock, code_blocks, excerpt, sentences, split_code
+from remanence.memory.passages import CodeBlock, clues, code_blocks, excerpt, sentences, split_code
 
 ANSWER = """Sure, here is what happened.
 
@@ -105,6 +105,33 @@ def test_an_excerpt_finds_the_forms_and_relatives_of_a_word() -> None:
     answer = "Nada de eso. Cierra las conexiones que quedan abiertas. Después reinicia."
     for query in ("conexión", "connection", "abierto"):
         assert excerpt(answer, terms.query_stems(query), limit=60).startswith("Cierra las conexiones")
+
+
+@pytest.mark.parametrize(
+    "word",
+    """
+    connection conexión conexiones connexion commands installed queries happy using runs created crear
+    creation listens photographie dictionary sección suspicion actual function_name getUserName utf_8 os.path
+    C++ 3.11.7 .NET größe données Größenänderung подключения 数据库 llama running callbacks files
+    """.split(),  # noqa: SIM905
+)
+def test_a_word_holds_a_clue_to_each_of_its_stems(word: str) -> None:
+    written = terms.folded(word).lower().replace("_", "")
+    stems = [term for _, term in terms.mentions(word, _Everything())]
+    assert stems
+    assert all(any(clue in written for clue in clues(term)) for term in stems)
+
+
+class _Everything:
+    def __contains__(self, term: object) -> bool:
+        return True
+
+
+def test_an_excerpt_looks_for_the_terms_that_the_answer_may_hold_alone() -> None:
+    wanted = terms.query_stems("redis keepalive")
+    whole = excerpt(ANSWER, wanted)
+    assert excerpt(ANSWER, wanted, held=[True, True]) == whole
+    assert excerpt(ANSWER, wanted, held=[False, False]) == excerpt(ANSWER, ["zebra"])
 
 
 _SENTENCES = st.lists(st.sampled_from(["redis", "numpy", "socket", "and", "so"]), min_size=1, max_size=5)

@@ -39,7 +39,7 @@ from remanence.memory.dense_search import (
 )
 from remanence.memory.dense_slots import CHUNK, MOST_UNITS, Rowids, SlotRun, Slots, span_slots
 from remanence.memory.index_files import IndexReadError, IndexWriteError
-from remanence.memory.vector_file import VectorFile
+from remanence.memory.vector_file import VectorFile, widened
 
 __all__ = ["Cancelled", "DenseIndex", "Near", "never"]
 
@@ -210,7 +210,7 @@ class DenseIndex:
         found = np.zeros((len(rowids), self.dimensions), dtype=np.float32)
         firsts, counts = view.slots.find(rowids)
         there = np.flatnonzero(counts)
-        found[there] = view.vectors.read(firsts[there], np.ones(len(there), dtype=np.int64))
+        found[there] = widened(view.vectors.read(firsts[there], np.ones(len(there), dtype=np.int64)))
         found[there[view.slots.rows(firsts[there]) < 0]] = 0  # removed meanwhile
         return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory.dense_slots import CHUNK, Codes, Rowids, View, span_slots
-from remanence.memory.vector_file import VectorFile
+from remanence.memory.vector_file import VectorFile, widened
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
@@ -104,7 +104,7 @@ def _dot(vectors: VectorFile, slots: Rowids, query: Floats) -> Floats:
     """The product of `query` (d,) with the vector in each of these slots, ascending: (n,)."""
     starts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)  # those that lie together are read together
     lengths = np.diff(starts, append=len(slots))
-    return np.einsum("id,d->i", vectors.read(slots[starts], lengths).astype(np.float32), query)
+    return np.einsum("id,d->i", widened(vectors.read(slots[starts], lengths)), query)
 
 
 def _nearest_codes(
@@ -185,7 +185,7 @@ def cosines(
             raise Cancelled
         if len(part) == 0:
             continue
-        read = searched.vectors.read(firsts[part], counts[part]).astype(np.float32)
+        read = widened(searched.vectors.read(firsts[part], counts[part]))
         each = np.einsum("id,d->i", read, query)  # `@` starts threads
         starts = np.cumsum(counts[part]) - counts[part]
         live = view.rows(firsts[part]) >= 0  # what was removed meanwhile may have been read half wiped

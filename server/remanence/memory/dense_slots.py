@@ -108,7 +108,7 @@ class Slots:
         units: list[NDArray[np.uint8]] = []
         for run in runs:
             slots._put(run.codes, run.rows)
-            units.append(run.units)
+            units.append(run.units.copy())  # a view would keep all that was read of the file
         slots._restore_places(np.concatenate(units) if units else np.empty(0, np.uint8))
         return slots
 
@@ -199,9 +199,12 @@ def span_slots(firsts: Rowids, counts: Rowids) -> Rowids:
     return cast(Rowids, np.repeat(firsts - before, counts) + np.arange(int(counts.sum())))
 
 
-def _by_chunk(chunks: Sequence[Chunk], slots: Rowids) -> Iterator[tuple[Flags, Chunk, Rowids]]:
+def _by_chunk(chunks: Sequence[Chunk], slots: Rowids) -> Iterator[tuple[Flags | slice, Chunk, Rowids]]:
     """Of each chunk concerned which of the slots it has, and where in it they are."""
+    if len(chunks) == 1:
+        yield slice(None), chunks[0], slots
+        return
     numbers = slots // CHUNK
-    for number in np.unique(numbers).tolist():
+    for number in np.flatnonzero(np.bincount(numbers)).tolist():
         here = numbers == number
         yield here, chunks[number], slots[here] - number * CHUNK

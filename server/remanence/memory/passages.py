@@ -7,6 +7,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, chain, islice, repeat
 
 from remanence.memory import terms
@@ -23,6 +24,8 @@ _LEAST = 40  # a shorter best sentence ("Sure!") takes the next ones with it
 _MOST_LINES = 200
 _MOST_SENTENCES = 200  # of a line
 _MOST_READ = 50_000  # characters of an answer
+_LONGEST_CLUE = 4
+_DOUBLED = frozenset("bcdfgklmnprstvz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +85,31 @@ def sentences(prose: str) -> list[str]:
     return [*found, tail] if tail else found
 
 
-def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH) -> str:
-    """The passage of the answer that says most of `query_terms` (stems, most telling first).
+def excerpt(
+    answer: str,
+    query_terms: Sequence[str],
+    limit: int = EXCERPT_LENGTH,
+    held: Sequence[bool] | None = None,
+) -> str:
+    """The passage of the answer that says most of `query_terms` (stems, most telling first); where it is
+    known which of them the answer may say at all, `held` tells.
 
     It starts at a sentence, or at a line of code where only the code speaks of them, and goes on for
     whole sentences up to `limit` characters; "…" marks a cut. One line, for showing in a list.
     """
-    lines = list(islice(_lines(answer[:_MOST_READ]), _MOST_LINES))
+    weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
+    if held is not None:
+        weights = {
+            term: weight for (term, weight), is_held in zip(weights.items(), held, strict=True) if is_held
+        }
+    lines = islice(_lines(answer[:_MOST_READ]), _MOST_LINES)
+    if not weights:
+        return _filled("", _pieces(lines), limit) or _cut(" ".join(answer[:_MOST_READ].split()), limit)
+    lines = list(lines)
     if not lines:
         return _cut(" ".join(answer[:_MOST_READ].split()), limit)
-    weights = {term: 2 - i / len(query_terms) for i, term in enumerate(query_terms)}
     text = terms.folded("\n".join(line for line, _ in lines))
-    distinct = " ".join(dict.fromkeys(text.split()))  # half the work: most of a text is said before
-    said = sorted(terms.mentions(distinct, weights), key=lambda found: -weights[found[1]])
+    said = sorted(_mentions(text, weights), key=lambda found: -weights[found[1]])
     at, pieces, best = _best_piece(lines, _said_in_each(text.split("\n"), text, said, weights), said, weights)
     chosen = pieces[best]
     folded = terms.folded(chosen)
@@ -104,12 +119,54 @@ def excerpt(answer: str, query_terms: Sequence[str], limit: int = EXCERPT_LENGTH
         before = pieces[best - 1] if best else _split(*lines[at - 1])[-1] if at else ""
         if before.endswith(":"):
             chosen, after = before, chain([chosen], after)
-    chosen = " ".join(chosen.split())
+    return _filled(chosen, after, limit, around)
+
+
+def _filled(chosen: str, after: Iterator[str], limit: int, around: Sequence[str] = ()) -> str:
+    """This piece, or the first of the others, and what comes after it while there is room."""
+    chosen = " ".join((chosen or next(after, "")).split())
     for piece in (" ".join(piece.split()) for piece in after):
         if len(chosen) + 1 + len(piece) > limit:
             break
         chosen = f"{chosen} {piece}"
     return _cut(chosen, limit, around)
+
+
+def _mentions(text: str, weights: Mapping[str, float]) -> list[tuple[str, str]]:
+    """See `terms.mentions`. Of the words only those that may hold a term are taken to their stems: that is
+    nearly all of the work."""
+    if not weights:
+        return []
+    words = list(dict.fromkeys(text.split()))  # half the work: most of a text is said before
+    look_in = " ".join(words).lower().replace("_", "")
+    may_hold: set[int] = set()
+    for term in weights:
+        for clue in clues(term):
+            at, counted, number = look_in.find(clue), 0, 0
+            while at >= 0:
+                number += look_in.count(" ", counted, at)
+                may_hold.add(number)
+                counted = look_in.find(" ", at)
+                at = look_in.find(clue, counted) if counted >= 0 else -1
+    return terms.mentions(" ".join([words[number] for number in sorted(may_hold)]), weights)
+
+
+@lru_cache(4096)
+def clues(term: str) -> tuple[str, ...]:
+    """What a lower-case word without underscores holds, one of them, if it has this stem: how it begins, in
+    each of the ways that `stemming` makes one. A handful of words with irregular forms are missed."""
+    whole = term.replace("_", "")
+    if not whole.isalpha():
+        return (whole,)
+    beginning = "cre" if whole == "creat" else whole[: max(2, min(_LONGEST_CLUE, len(whole) - 1))]
+    forms = {beginning, beginning.replace("f", "ph"), beginning.replace("t", "ct")}
+    if "tion" in whole[: _LONGEST_CLUE + 3]:
+        forms.add(beginning.replace("t", "c"))
+        forms.add(beginning.replace("t", "cc"))
+    for i in range(1, len(beginning) - 1):
+        if beginning[i] in _DOUBLED:
+            forms.add(beginning[: i + 1] + beginning[i:])
+    return tuple(sorted(forms))
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory import terms
+from remanence.memory.passages import clues
 from remanence.memory.query import RecallQuery
 from remanence.memory.rows import Row
 from remanence.memory.time_expressions import Span
@@ -47,7 +49,15 @@ def with_priors(
 ) -> list[Ranked]:
     """Move rows by where the user is, when they mean, and how new each is; best first."""
     phrases = _phrases(query.text)
-    moved = (_moved(each, query, query_terms, span, phrases) for each in ranked)
+    texts = [f"{each.row.question}\n{each.row.answer}".lower() for each in ranked] if phrases else []
+    together = "\n".join(texts)
+    said = [phrase for phrase in phrases if phrase in together]  # of most queries no phrase is in any of them
+    shares = [sum([phrase in text for phrase in said]) / len(phrases) for text in texts] if said else []
+    hints = tuple({clue for term in query_terms for clue in clues(term)})
+    moved = (
+        _moved(each, query, query_terms, hints, span, share)
+        for each, share in zip(ranked, shares or repeat(0.0), strict=False)
+    )
     return sorted(moved, key=lambda each: -each.score)
 
 
@@ -60,8 +70,15 @@ def _phrases(text: str) -> list[str]:
 
 
 def _moved(
-    each: Ranked, query: RecallQuery, query_terms: Sequence[str], span: Span | None, phrases: Sequence[str]
+    each: Ranked,
+    query: RecallQuery,
+    query_terms: Sequence[str],
+    hints: Sequence[str],
+    span: Span | None,
+    phrases: float,
 ) -> Ranked:
+    """The row moved; `hints` are the clues of the query's terms, `phrases` is the share of the query's
+    phrases that it says."""
     row, place = each.row, query.place
     why = list(each.why)
     score = each.score
@@ -74,14 +91,13 @@ def _moved(
     if place.language_id and row.language_id == place.language_id:
         score += _SAME_LANGUAGE
     if row.keywords and query_terms:
-        keywords = set(terms.stems(" ".join(row.keywords)))
-        score += _KEYWORDS * sum(term in keywords for term in query_terms) / len(query_terms)
-    if phrases:
-        text = f"{row.question}\n{row.answer}".lower()
-        share = sum(phrase in text for phrase in phrases) / len(phrases)
-        score += _PHRASES * share
-        if share >= 0.5:
-            why.append("says it in the same words")
+        keywords = " ".join(row.keywords)
+        written = keywords.lower().replace("_", "")
+        if not written.isascii() or any(hint in written for hint in hints):
+            score += _KEYWORDS * len(set(query_terms).intersection(terms.stems(keywords))) / len(query_terms)
+    score += _PHRASES * phrases
+    if phrases >= 0.5:
+        why.append("says it in the same words")
     if span is not None and span.since <= row.time <= span.until:
         score += _IN_SPAN
         why.append(f"from {span.phrase.strip()}, as asked")
@@ -116,13 +132,18 @@ def collapse_duplicates(ranked: Sequence[Ranked], vectors: Floats | None) -> lis
     theirs = vectors[[each.candidate for each in ranked]]
     # not `@`: for a product this small BLAS would start threads, which costs ten times the product
     alike = np.einsum("id,jd->ij", theirs, theirs) >= _NEAR
+    later_alike: dict[int, list[int]] = {}
+    for one, other in np.argwhere(np.triu(alike, 1)).tolist():
+        later_alike.setdefault(one, []).append(other)
+    if not later_alike:
+        return list(ranked)
     words: dict[int, set[str]] = {}
     kept: list[Ranked] = []
     taken: set[int] = set()
     for i, each in enumerate(ranked):
         if i in taken:
             continue
-        later = [j for j in np.flatnonzero(alike[i]).tolist() if j > i and j not in taken]
+        later = [j for j in later_alike.get(i, ()) if j not in taken]
         group = [i, *(j for j in later if _same_text(i, j, ranked, words))]
         taken.update(group)
         if len(group) == 1:

@@ -167,11 +167,12 @@ def recall(
         ranked = [each for each in ranked if each.score >= query.min_score]
     _check(cancelled)
     written = surface_words(query.words)
+    held: list[list[bool]] | None = context.candidates.held.tolist() if sides.lexical is not None else None
     memories = tuple(
         Recalled(
             row=each.row,
             score=round(min(max(each.score, 0.0), 1.0), 4),
-            excerpt=excerpt(each.row.answer, words.terms),
+            excerpt=excerpt(each.row.answer, words.terms, held=held[each.candidate] if held else None),
             why=(*_reasons(each.candidate, context.candidates, words, written), *each.why),
         )
         for each in ranked[: query.limit]

@@ -240,10 +240,10 @@ class Store:
             batch = wanted[start : start + _BATCH]
             marks = ",".join("?" * len(batch))
             phrases: dict[int, list[str]] = {}
-            for keyword in connection.execute(
+            for row, phrase in connection.execute(
                 f"SELECT row, phrase FROM keywords WHERE row IN ({marks}) ORDER BY row, position", batch
             ):
-                phrases.setdefault(keyword["row"], []).append(keyword["phrase"])
+                phrases.setdefault(row, []).append(phrase)
             for record in connection.execute(
                 f"SELECT {_COLUMNS} FROM exchanges WHERE row IN ({marks})", batch
             ):
@@ -259,17 +259,19 @@ class Store:
             records = self.database.reader().execute(
                 f"""
                 SELECT row, (
-                    SELECT max(earlier.row) FROM exchanges AS earlier
+                    SELECT earlier.row FROM exchanges AS earlier
                     WHERE earlier.conversation_id = this.conversation_id AND earlier.row < this.row
+                    ORDER BY earlier.row DESC LIMIT 1
                 ), (
-                    SELECT min(later.row) FROM exchanges AS later
+                    SELECT later.row FROM exchanges AS later
                     WHERE later.conversation_id = this.conversation_id AND later.row > this.row
+                    ORDER BY later.row LIMIT 1
                 ), length(question) + length(answer)
                 FROM exchanges AS this WHERE row IN ({",".join("?" * len(batch))}) AND conversation_id <> ''
                 """,
                 batch,
             )
-            found |= {record[0]: Turn(record[1], record[2], record[3]) for record in records}
+            found |= {row: Turn(before, after, length) for row, before, after, length in records}
         return found
 
     def unindexed(self, after_revision: int, limit: int) -> list[Row]:

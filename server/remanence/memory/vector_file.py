@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from remanence.memory.index_files import IndexReadError, open_private
 
 _GROWTH = 4096  # rows
+_BITS = np.int32(-0x70000001)  # all but the sign's copies that widening leaves among the exponent's bits
+_REBIASED = np.float32(2.0**112)
 
 
 class RowFile:
@@ -118,6 +120,16 @@ class VectorFile(RowFile):
     def read_run(self, start: int, end: int) -> NDArray[np.float16]:
         """Rows `start` to `end`, (end - start, d). Raises IndexReadError."""
         return self.read(np.array([start]), np.array([end - start]))
+
+
+def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Finite float16 numbers as float32, exactly. By their bits: `astype` takes five times as long."""
+    bits = halves.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= _BITS
+    numbers = bits.view(np.float32)
+    numbers *= _REBIASED
+    return numbers
 
 
 def unused_name(folder: Path, kind: str, ending: str) -> Path:
