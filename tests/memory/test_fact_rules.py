@@ -29,12 +29,17 @@ def found(question: str, answer: str = "") -> list[tuple[str, str, str]]:
         ("A partir de ahora, usamos ruff.", ("project", "decision", "usamos ruff")),
         ("Wir sind auf Postgres umgestiegen.", ("project", "uses", "Postgres")),
         ("The billing-api listens on port 8081.", ("billing-api", "port", "8081")),
+        ("The svc1 runs on port 8082.", ("svc1", "port", "8082")),
         ("`auth` écoute sur le port 9443.", ("auth", "port", "9443")),
         ("we're on Django 4.2 for now", ("Django", "version", "4.2")),
         ("our logs are in /var/log/app.", ("logs", "path", "/var/log/app")),
         ("My name is Ada Lovelace and I need help.", ("user", "name", "Ada Lovelace")),
         ("Je m'appelle Zoé.", ("user", "name", "Zoé")),
         ("I prefer small functions.", ("user", "preference", "small functions")),
+        ("From now on, start all function names with 'do_'.", ("function", "name prefix", "do_")),
+        ("We want our table names to end with `_tbl`.", ("table", "name suffix", "_tbl")),
+        ('When naming constants, always begin with "K".', ("constant", "name prefix", "K")),
+        ("For private method names, please end them with '_p'.", ("private method", "name suffix", "_p")),
         ("Never use print for logging.", ("user", "preference", "Never use print for logging")),
     ],
 )
@@ -51,6 +56,7 @@ def test_what_is_said_outright_is_a_fact(said: str, fact: tuple[str, str, str]) 
         "```\n# from now on, use tabs\nport = 8081\n```",
         "Comment le service écoute sur le port 80 ?",
         "Fix this function.",
+        "Why do table names end with '_tbl'?",
     ],
 )
 def test_what_is_asked_supposed_or_shown_is_none(said: str) -> None:
@@ -78,7 +84,12 @@ def test_the_same_statement_has_the_same_id_whoever_says_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("The cache of Berlin runs on port 6379.", "6379"), ("It runs on 6380.", "6380"), ("It runs.", "Redis")],
+    [
+        ("The cache of Berlin runs on port 6379.", "6379"),
+        ("It runs on 6380.", "6380"),
+        ("It runs on 63.", "63"),
+        ("It runs.", "Redis"),
+    ],
 )
 def test_a_name_or_number_that_the_source_does_not_have_is_no_fact(text: str, value: str) -> None:
     draft = Draft(text=text, subject="cache", topic="port", value=value, words="")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from remanence.memory.backlog import Backlog
 from remanence.memory.exchange import Exchange
 from remanence.memory.fact import Draft, Fact
-from remanence.memory.fact_store import FactStore
+from remanence.memory.fact_store import FactStore, Verdict
 from remanence.memory.identity import identify
 from remanence.memory.store import Candidate, Store
 
@@ -155,3 +157,90 @@ def test_an_answer_that_grew_is_read_again(store: Store, facts: FactStore) -> No
 def test_facts_of_an_exchange_that_is_gone_are_not_stored(store: Store, facts: FactStore) -> None:
     assert facts.put(999, [port("80", 1)], READER) == []
     assert facts.count() == 0
+
+
+def test_an_exchange_that_changed_while_it_was_read_is_left_for_the_next_round(
+    store: Store, facts: FactStore
+) -> None:
+    capture(store, "Which port?", "The api runs", turn="1")
+    read = facts.unread(READER, 10)
+    capture(store, "Which port?", "The api runs on port 81.", turn="1")
+    assert facts.put_all([(read[0], [port("80", 1)])], READER) == []
+    assert [each.answer for each in facts.unread(READER, 10)] == ["The api runs on port 81."]
+
+
+def test_what_a_model_read_the_rules_need_not_read_again(store: Store, facts: FactStore) -> None:
+    _, row = capture(store, "one")
+    facts.put(row, [], f"{READER}+a model")
+    assert facts.unread(READER, 10) == []
+    assert facts.count_unread(READER) == 0
+    assert [each.row for each in facts.unread(f"{READER}+another", 10)] == [row]
+    assert [each.row for each in facts.unread("rules-10", 10)] == [row]
+
+
+def test_a_fact_found_in_an_earlier_exchange_holds_since_then(store: Store, facts: FactStore) -> None:
+    _, first = capture(store, "one")
+    _, second = capture(store, "two")
+    facts.put(second, [port("80", 3000)], READER)
+    facts.put(first, [port("80", 1000)], READER)
+    fact = known(facts, port("80", 0))
+    assert (fact.valid_from, fact.last_said, fact.last_row) == (1000, 3000, second)
+
+
+def test_one_that_took_anothers_place_does_not_begin_before_that(store: Store, facts: FactStore) -> None:
+    _, first = capture(store, "one")
+    _, second = capture(store, "two")
+    facts.put(second, [port("80", 3000), port("81", 2000)], READER)
+    facts.decide(port("80", 0).id, port("81", 0).id, "update", "newer", "rules")
+    facts.put(first, [port("80", 1000)], READER)
+    assert known(facts, port("80", 0)).valid_from == 3000
+
+
+def test_the_same_statement_of_two_projects_is_two_facts(store: Store, facts: FactStore) -> None:
+    _, row = capture(store, "one")
+    here, there = (replace(port("80", 1000), workspace=name) for name in ("/a", "/b"))
+    facts.put(row, [here, there], READER)
+    assert facts.count() == 2
+    assert facts.rivals(known(facts, here)) == []
+
+
+def test_facts_in_other_words_than_their_source_are_indexed_with_it(store: Store, facts: FactStore) -> None:
+    _, row = capture(store, "one")
+    before = store.revision()
+    facts.put(row, [port("80", 1000)], READER)  # its own words: nothing to index
+    assert store.revision() == before
+    told = replace(port("81", 1000), text="Port 81 serves the api.")
+    facts.put(row, [told], READER)
+    (changed,) = Backlog(store.database).changed(before, 10)
+    assert changed.facts == ("Port 81 serves the api.",)
+    after = store.revision()
+    facts.put(row, [], READER)
+    (changed,) = Backlog(store.database).changed(after, 10)
+    assert changed.facts == ()
+
+
+def test_a_rewritten_fact_has_its_words_back_once_that_is_undone(store: Store, facts: FactStore) -> None:
+    _, row = capture(store, "one")
+    facts.put(row, [port("80", 1000), port("81", 2000)], READER)
+    new, old = port("81", 0).id, port("80", 0).id
+    made = Verdict(fact=new, older=old, action="update", reason="r", origin="m", text="Port 81: the api.")
+    assert facts.settle([made], [new], "m") == 1
+    assert known(facts, port("81", 0)).text == "Port 81: the api."
+    assert facts.settle([made]) == 0
+    (decision,) = facts.decisions()
+    assert facts.undo(decision.id)
+    assert known(facts, port("81", 0)).text == "The api runs on port 81."
+    assert facts.redo(decision.id)
+    assert not facts.redo(decision.id)
+    assert known(facts, port("80", 0)).superseded_by == new
+
+
+def test_comparing_again_hands_every_fact_out_once_more(store: Store, facts: FactStore) -> None:
+    _, row = capture(store, "one")
+    facts.put(row, [port("80", 1000)], READER)
+    (fact,) = facts.undecided("rules-1", 10)
+    facts.settle([], [fact.id], "rules-1+m")
+    assert facts.count_undecided("rules-1") == 0
+    assert facts.count_undecided("rules-1+other") == 1
+    facts.compare_again(lambda connection: None)
+    assert [each.id for each in facts.undecided("rules-1", 10)] == [fact.id]

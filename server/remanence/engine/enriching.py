@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from remanence.engine import messages as m
 from remanence.engine.indexing import Indexing
-from remanence.engine.searching import CHANGED_LATER, Searching
+from remanence.engine.searching import Searching
 from remanence.engine.verbs import Cancelled
 from remanence.memory.dense import Cancelled as SearchCancelled
 from remanence.memory.packing import how_wide
@@ -61,7 +61,7 @@ class Enriching:
             count=count,
             embed=embedder.encode if embedder is not None else None,
             shorten=summariser.shorten if summariser is not None else None,
-            notes={each.row.id: CHANGED_LATER for each in recalled if CHANGED_LATER in each.why},
+            notes=self._searching.notes(recalled),
         )
 
     @property

@@ -11,6 +11,7 @@ from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.indexing import Indexing
 from remanence.engine.language_models import LanguageModels
 from remanence.engine.reranking import RerankerSlot
+from remanence.memory.fact_store import FactStore
 from remanence.memory.store import Store
 from remanence.paths import Home
 
@@ -31,7 +32,7 @@ def observe(
     pending = _pending(store, indexing, embedders)
     return m.StatusResponse(
         exchanges=store.count(),
-        facts=0,
+        facts=FactStore(store.database).count(),
         pending=max(pending.embedding, pending.keywords, pending.indexing),
         pending_by=pending,
         indexes=_indexes(indexing),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from remanence.engine import messages as m
+from remanence.engine.fact_looks import notes_for_prompt, told_of_changes
 from remanence.engine.foreground import waited_for
 from remanence.engine.indexing import Indexing
 from remanence.engine.reranking import RerankerSlot
 from remanence.engine.verbs import Cancelled, moment
+from remanence.memory.fact_store import FactStore
 from remanence.memory.fusion import AUTOMATIC_GATE
 from remanence.memory.index_files import IndexReadError
 from remanence.memory.passages import code_blocks, excerpt
@@ -32,6 +35,7 @@ class Searching:
 
     def __init__(self, store: Store, indexing: Indexing, rerankers: RerankerSlot) -> None:
         self._store = store
+        self._facts = FactStore(store.database)
         self._indexing = indexing
         self._rerankers = rerankers
 
@@ -119,6 +123,11 @@ class Searching:
             if each.score >= least and (said_here is None or each.row.conversation_id != said_here)
         ]
 
+    def notes(self, recalled: Sequence[Recalled]) -> dict[str, str]:
+        """What a prompt says of these memories' validity beside their dates, by their ids."""
+        changed = {each.row.id: CHANGED_LATER for each in recalled if CHANGED_LATER in each.why}
+        return changed | notes_for_prompt(self._facts, recalled)
+
     def _recall(
         self, query: RecallQuery, cancelled: Cancelled, reranker: Reranker | None = None
     ) -> Recollection:
@@ -134,6 +143,7 @@ class Searching:
                     reranker=reranker,
                     cancelled=cancelled,
                 )
+                found = replace(found, memories=tuple(told_of_changes(self._facts, found.memories)))
         except IndexReadError:
             self._indexing.mistrust(text_alone=query.mode == "lexical")
             raise

@@ -38,7 +38,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class LexicalRow:
-    """What the lexical index holds of a row."""
+    """What the lexical index holds of a row. `facts` are those that say it in other words than its own."""
 
     row: int
     revision: int
@@ -49,6 +49,7 @@ class LexicalRow:
     tool: str
     conversation_id: str
     workspace: str
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +267,10 @@ class Backlog:
                 coalesce((SELECT group_concat(phrase, char(31)) FROM
                     (SELECT phrase FROM keywords WHERE row = e.row ORDER BY position)), '') AS phrases,
                 coalesce(conversation_title, '') AS title, tool, conversation_id,
-                coalesce(workspace, '') AS workspace
+                coalesce(workspace, '') AS workspace,
+                coalesce((SELECT group_concat(f.text, char(31)) FROM fact_sources AS s JOIN facts AS f
+                    ON f.id = s.fact WHERE s.row = e.row AND rtrim(f.text, '.') <> rtrim(f.words, '.')), '')
+                    AS facts
             FROM exchanges AS e WHERE revision > ? ORDER BY revision LIMIT ?
             """,
             [after_revision, limit],
@@ -282,6 +286,7 @@ class Backlog:
                 tool=record["tool"],
                 conversation_id=record["conversation_id"],
                 workspace=record["workspace"],
+                facts=tuple(fact for fact in record["facts"].split("\x1f") if fact),
             )
             for record in records
         ]

@@ -27,8 +27,8 @@ _END = (
     r"porque|ayer|weil|statt|gestern|seit)\b))"
 )
 _SUPPOSED = re.compile(
-    r"^\W*(?:if|suppose|imagine|what if|could|should|would|can|how|why|when|is|are|does|do|si|et si|comment|"
-    r"pourquoi|est-ce|cómo|por qué|qué|wenn|falls|wie|warum|kann|soll)\b",
+    r"^\W*(?:if|suppose|imagine|what if|could|should|would|can|how|why|when(?! naming)|is|are|does|do|"
+    r"si|et si|comment|pourquoi|est-ce|cómo|por qué|qué|wenn|falls|wie|warum|kann|soll)\b",
     re.IGNORECASE,
 )
 
@@ -50,7 +50,8 @@ class _Rule:
 
 
 def _read_rules() -> tuple[_Rule, ...]:
-    told = tomllib.loads((resources.files("remanence.memory") / "fact_patterns.toml").read_text(encoding="utf-8"))
+    path = resources.files("remanence.memory") / "fact_patterns.toml"
+    told = tomllib.loads(path.read_text(encoding="utf-8"))
     rules: list[_Rule] = []
     for each in told["rule"]:
         pattern = each.pop("pattern")

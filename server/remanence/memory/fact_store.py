@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from remanence.memory.database import Database
 from remanence.memory.fact import Draft, Fact
-from remanence.memory.timestamps import now_ms
+from remanence.memory.fact_writing import Action, Verdict, put, say, settle
 
-Action = Literal["update", "delete", "ignore"]
+__all__ = ["Action", "Decision", "FactStore", "State", "Unread", "Verdict"]
+
 State = Literal["done", "pending", "undone"]
 
 _COLUMNS = (
     "f.id, f.text, f.subject, f.topic, f.value, f.words, f.language, f.valid_from, f.valid_until,"
-    " f.confidence, f.origin, f.single, f.superseded_by, f.created_at,"
+    " f.confidence, f.origin, f.single, f.superseded_by, f.created_at, f.workspace,"
     " (SELECT json_group_array(e.id) FROM (SELECT row FROM fact_sources WHERE fact = f.id ORDER BY row) AS s"
-    " JOIN exchanges AS e ON e.row = s.row) AS exchanges"
+    " JOIN exchanges AS e ON e.row = s.row) AS exchanges,"
+    " (SELECT max(said_at) FROM fact_sources WHERE fact = f.id) AS last_said,"
+    " (SELECT row FROM fact_sources WHERE fact = f.id ORDER BY said_at DESC, row DESC LIMIT 1) AS last_row"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """An exchange whose facts were not drawn yet."""
+    """An exchange whose facts were not drawn yet. One that a newer answer `replaced` says nothing."""
 
     row: int
     question: str
     answer: str
     time: int
     redactor_version: int
+    replaced: bool = False
+    workspace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,11 @@ class Decision:
 
 
 class FactStore:
-    """Facts and decisions of one database. Safe to use from several threads. Writing raises StoreError."""
+    """Facts and decisions of one database. Safe to use from several threads. Writing raises StoreError.
+
+    A `reader` is the rules' version, or that and "+" and a model's name: what it has read, the rules alone
+    need not read again.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,49 +70,37 @@ class FactStore:
     # Drawing facts from exchanges
 
     def unread(self, reader: str, limit: int) -> list[Unread]:
-        """Exchanges that `reader` (the rules' version, or a model's name) has not read, the newest first."""
-        never = self._unread_where("facts_with IS NULL", [limit])
-        if len(never) == limit:
-            return never
-        rest = limit - len(never)
-        return (
-            never
-            + self._unread_where("facts_with < ?", [reader, rest])
-            + self._unread_where("facts_with > ?", [reader, rest])[: max(rest, 0)]
-        )
+        """Exchanges that `reader` has not read, the newest first."""
+        found: list[Unread] = []
+        for where, values in _not_with("facts_with", reader):
+            if len(found) < limit:
+                found += self._unread_where(where, [*values, limit - len(found)])
+        return found
 
     def count_unread(self, reader: str) -> int:
         """How many exchanges wait to be read."""
-        found = self._database.reader().execute(
-            "SELECT (SELECT count(*) FROM exchanges WHERE facts_with IS NULL)"
-            " + (SELECT count(*) FROM exchanges WHERE facts_with < ?)"
-            " + (SELECT count(*) FROM exchanges WHERE facts_with > ?)",
-            [reader, reader],
+        return sum(
+            self._count("exchanges", where, values) for where, values in _not_with("facts_with", reader)
         )
-        return int(found.fetchone()[0])
 
     def put(self, row: int, drafts: Iterable[Draft], reader: str) -> list[str]:
-        """Store what an exchange says, in place of what it said before; gives the ids that are new.
+        """Store what an exchange says, in place of what it said before; gives the ids that are new or hold
+        again. One that is gone meanwhile says nothing."""
+        with self._database.transaction() as connection:
+            return put(connection, row, drafts, reader)
 
-        One that is gone meanwhile says nothing.
-        """
+    def put_all(self, read: Sequence[tuple[Unread, Sequence[Draft]]], reader: str) -> list[str]:
+        """The same for several, at once. One whose text changed since it was read is left for the next
+        round."""
         new: list[str] = []
         with self._database.transaction() as connection:
-            marked = connection.execute("UPDATE exchanges SET facts_with = ? WHERE row = ?", [reader, row])
-            if marked.rowcount == 0:
-                return new
-            said = {draft.id: draft for draft in drafts}
-            before = {
-                str(fact)
-                for (fact,) in connection.execute("SELECT fact FROM fact_sources WHERE row = ?", [row])
-            }
-            for fact in before - said.keys():
-                connection.execute("DELETE FROM fact_sources WHERE fact = ? AND row = ?", [fact, row])
-            for draft in said.values():
-                if _insert(connection, draft):
-                    new.append(draft.id)
-                connection.execute("INSERT OR IGNORE INTO fact_sources VALUES (?, ?)", [draft.id, row])
-                _date(connection, draft)
+            for each, drafts in read:
+                same = connection.execute(
+                    "SELECT 1 FROM exchanges WHERE row = ? AND question = ? AND answer = ?",
+                    [each.row, each.question, each.answer],
+                )
+                if same.fetchone() is not None:
+                    new += put(connection, each.row, drafts, reader)
         return new
 
     # Reading
@@ -131,10 +128,11 @@ class FactStore:
             [json.dumps(list(rows))],
         )
         pairs = [(int(row), str(fact)) for row, fact in said]
-        known = {fact.id: fact for fact in self.get_all([fact for _, fact in pairs])}
+        known = {fact.id: fact for fact in self.get_all([fact for _, fact in pairs])} if pairs else {}
         found: dict[int, list[Fact]] = {}
         for row, fact in pairs:
-            found.setdefault(row, []).append(known[fact])
+            if fact in known:  # else it went between the two questions
+                found.setdefault(row, []).append(known[fact])
         return found
 
     def current(self, limit: int = 1000, after: str = "") -> list[Fact]:
@@ -147,60 +145,82 @@ class FactStore:
             "WHERE f.valid_until IS NOT NULL AND f.id > ? ORDER BY f.id LIMIT ?", [after, limit]
         )
 
-    def rivals(self, fact: Fact, limit: int = 8) -> list[Fact]:
-        """Older facts of the same subject and topic that hold, the newest first."""
+    def search(self, text: str, limit: int = 100, *, current: bool | None = None) -> list[Fact]:
+        """Facts that hold the text in what they say, those said last first; of those that hold, or not, or
+        all."""
+        held = {None: "", True: " AND f.valid_until IS NULL", False: " AND f.valid_until IS NOT NULL"}[
+            current
+        ]
+        where = f"(instr(lower(f.text), lower(?1)) OR instr(lower(f.subject), lower(?1))){held}"
+        return self._select(f"WHERE {where} ORDER BY last_said DESC, f.id LIMIT ?2", [text, limit])
+
+    def rivals(self, fact: Fact, limit: int = 64) -> list[Fact]:
+        """Other facts of the same subject, topic and workspace, whether they hold or not: of many those that
+        began to hold just before and after it. The last said first."""
+        kind = [fact.subject, fact.topic, fact.workspace, fact.valid_from or 0, limit // 2]
+        alike = "SELECT id FROM facts WHERE subject = ? COLLATE NOCASE AND topic = ? AND workspace = ?"
         return self._select(
-            "WHERE f.subject = ? COLLATE NOCASE AND f.topic = ? AND f.id != ? AND f.valid_until IS NULL"
-            " AND coalesce(f.valid_from, 0) <= ? ORDER BY f.valid_from DESC, f.id LIMIT ?",
-            [fact.subject, fact.topic, fact.id, fact.valid_from or 0, limit],
+            "WHERE f.id != ? AND f.id IN"
+            f" (SELECT * FROM ({alike} AND valid_from >= ? ORDER BY valid_from LIMIT ?)"
+            f" UNION ALL SELECT * FROM ({alike} AND valid_from < ? ORDER BY valid_from DESC LIMIT ?))"
+            " ORDER BY last_said DESC, last_row DESC, f.id",
+            [fact.id, *kind, *kind],
         )
 
     def count(self) -> int:
         """How many hold."""
-        found = self._database.reader().execute("SELECT count(*) FROM facts WHERE valid_until IS NULL")
-        return int(found.fetchone()[0])
+        return self._count("facts", "valid_until IS NULL", [])
 
     # Decisions
+
+    def undecided(self, by: str, limit: int) -> list[Fact]:
+        """Facts that `by` (see `reader`) has not compared with the others of their kind."""
+        found: list[Fact] = []
+        for where, values in _not_with("f.decided_with", by):
+            if len(found) < limit:
+                found += self._select(f"WHERE {where} LIMIT ?", [*values, limit - len(found)])
+        return found
+
+    def count_undecided(self, by: str) -> int:
+        """How many facts wait for that."""
+        return sum(self._count("facts", where, values) for where, values in _not_with("decided_with", by))
+
+    def settle(self, verdicts: Iterable[Verdict], decided: Sequence[str] = (), by: str = "") -> int:
+        """Note decisions and, unless pending, do them, at once: an older fact ends where the newer one was
+        said next. Facts `decided` are not handed out to `by` again. How many were new.
+
+        One about the same two takes the place of what was pending or undone.
+        """
+        with self._database.transaction() as connection:
+            done = sum(settle(connection, verdict) for verdict in verdicts)
+            connection.executemany(
+                "UPDATE facts SET decided_with = ? WHERE id = ?", [(by, fact) for fact in decided]
+            )
+        return done
+
+    def compare_again(self, then: Callable[[sqlite3.Connection], None]) -> None:
+        """Have every fact compared with the others anew; `then` writes in the same transaction."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE facts SET decided_with = NULL WHERE decided_with IS NOT NULL")
+            then(connection)
 
     def decide(
         self, fact: str, older: str, action: Action, reason: str, origin: str, *, pending: bool = False
     ) -> None:
-        """Note a decision and, unless it is pending, do it: the older fact ends where the new one begins.
+        """One decision, see `settle`."""
+        self.settle(
+            [Verdict(fact=fact, older=older, action=action, reason=reason, origin=origin, pending=pending)]
+        )
 
-        Deciding again about the same two replaces what was pending or undone.
-        """
-        with self._database.transaction() as connection:
-            known = _known(connection, fact, older)
-            if known is None:
-                return
-            new, old = known
-            before = {"valid_until": old["valid_until"], "superseded_by": old["superseded_by"]}
-            connection.execute(
-                "INSERT INTO decisions (fact, older, action, reason, origin, state, before, decided_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fact, older) DO UPDATE SET"
-                " action = excluded.action, reason = excluded.reason, origin = excluded.origin,"
-                " state = excluded.state, before = excluded.before, decided_at = excluded.decided_at"
-                " WHERE state != 'done'",
-                [
-                    fact,
-                    older,
-                    action,
-                    reason,
-                    origin,
-                    "pending" if pending else "done",
-                    json.dumps(before),
-                    now_ms(),
-                ],
-            )
-            if not pending and action != "ignore":
-                connection.execute(
-                    "UPDATE facts SET valid_until = ?, superseded_by = ?"
-                    " WHERE id = ? AND valid_until IS NULL",
-                    [new["valid_from"] or new["created_at"], fact if action == "update" else None, older],
-                )
+    def states(self, fact: str) -> dict[tuple[str, str], State]:
+        """What became of the decisions that this fact has a part in, by fact and older."""
+        found = self._database.reader().execute(
+            "SELECT fact, older, state FROM decisions WHERE fact = ?1 OR older = ?1", [fact]
+        )
+        return {(each["fact"], each["older"]): each["state"] for each in found}
 
     def undo(self, decision: int) -> bool:
-        """Take a decision back: the older fact is as it was before. False where none such is done."""
+        """Take a decision back: both facts are as they were before. False where none such is done."""
         with self._database.transaction() as connection:
             found = connection.execute(
                 "SELECT * FROM decisions WHERE id = ? AND state = 'done'", [decision]
@@ -213,76 +233,72 @@ class FactStore:
                     "UPDATE facts SET valid_until = ?, superseded_by = ? WHERE id = ?",
                     [before["valid_until"], before["superseded_by"], found["older"]],
                 )
+            if before.get("text") is not None:
+                say(connection, found["fact"], before["text"])
             connection.execute("UPDATE decisions SET state = 'undone' WHERE id = ?", [decision])
         return True
+
+    def redo(self, decision: int) -> bool:
+        """Do again what was undone. False where none such is undone."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT fact, older, action, reason, origin FROM decisions WHERE id = ? AND state = 'undone'",
+                [decision],
+            ).fetchone()
+            return found is not None and settle(connection, Verdict(**dict(found)))
 
     def decisions(self, state: State | None = None, limit: int = 100) -> list[Decision]:
         """The log, newest first."""
         where, values = ("WHERE state = ?", [state]) if state else ("", [])
         found = self._database.reader().execute(
-            f"SELECT * FROM decisions {where} ORDER BY id DESC LIMIT ?", [*values, limit]
+            "SELECT id, fact, older, action, reason, origin, state, decided_at"
+            f" FROM decisions {where} ORDER BY id DESC LIMIT ?",
+            [*values, limit],
         )
-        return [
-            Decision(
-                id=each["id"],
-                fact=each["fact"],
-                older=each["older"],
-                action=each["action"],
-                reason=each["reason"],
-                origin=each["origin"],
-                state=each["state"],
-                decided_at=each["decided_at"],
-            )
-            for each in found
-        ]
+        return [Decision(**{name: each[name] for name in each.keys()}) for each in found]  # noqa: SIM118
+
+    def count_pending(self) -> int:
+        """How many decisions wait."""
+        return self._count("decisions", "state = 'pending'", [])
 
     def _select(self, rest: str, values: Sequence[object]) -> list[Fact]:
         found = self._database.reader().execute(f"SELECT {_COLUMNS} FROM facts AS f {rest}", values)  # type: ignore[arg-type]
         return [_fact(each) for each in found]
 
+    def _count(self, table: str, where: str, values: Sequence[object]) -> int:
+        found = self._database.reader().execute(f"SELECT count(*) FROM {table} WHERE {where}", values)  # type: ignore[arg-type]
+        return int(found.fetchone()[0])
+
     def _unread_where(self, where: str, values: Sequence[object]) -> list[Unread]:
         found = self._database.reader().execute(
             "SELECT row, question, answer, coalesce(asked_at, answered_at, created_at) AS time,"
-            f" redactor_version FROM exchanges WHERE {where} ORDER BY row DESC LIMIT ?",
+            " redactor_version, superseded_by IS NOT NULL AS replaced, coalesce(workspace, '') AS workspace"
+            f" FROM exchanges WHERE {where} ORDER BY row DESC LIMIT ?",
             values,  # type: ignore[arg-type]
         )
-        return [Unread(**{name: each[name] for name in each.keys()}) for each in found]  # noqa: SIM118
+        return [
+            Unread(
+                row=each["row"],
+                question=each["question"],
+                answer=each["answer"],
+                time=each["time"],
+                redactor_version=each["redactor_version"],
+                replaced=bool(each["replaced"]),
+                workspace=each["workspace"],
+            )
+            for each in found
+        ]
 
 
-def _insert(connection: sqlite3.Connection, draft: Draft) -> bool:
-    added = connection.execute(
-        "INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?)",
-        [
-            draft.id,
-            draft.text,
-            draft.subject,
-            draft.topic,
-            draft.value,
-            draft.words,
-            draft.language,
-            draft.valid_from,
-            draft.confidence,
-            draft.origin,
-            draft.single,
-            now_ms(),
-        ],
+def _not_with(column: str, reader: str) -> tuple[tuple[str, list[object]], ...]:
+    """Conditions that together say that neither `reader` nor one that begins with it and "+" has done it;
+    each walks its own stretch of the index."""
+    return (
+        (f"{column} IS NULL", []),
+        (f"{column} < ?", [reader]),
+        (f"{column} > ? AND {column} < ?", [reader, f"{reader}+"]),
+        (f"{column} >= ?", [f"{reader},"]),  # "," comes after "+"
     )
-    return added.rowcount > 0
-
-
-def _date(connection: sqlite3.Connection, draft: Draft) -> None:
-    """A fact that is said again after it was superseded holds again, from then on."""
-    connection.execute(
-        "UPDATE facts SET valid_from = ?, valid_until = NULL, superseded_by = NULL"
-        " WHERE id = ? AND valid_until IS NOT NULL AND valid_until < ?",
-        [draft.valid_from, draft.id, draft.valid_from or 0],
-    )
-
-
-def _known(connection: sqlite3.Connection, fact: str, older: str) -> tuple[sqlite3.Row, sqlite3.Row] | None:
-    new = connection.execute("SELECT * FROM facts WHERE id = ?", [fact]).fetchone()
-    old = connection.execute("SELECT * FROM facts WHERE id = ?", [older]).fetchone()
-    return (new, old) if new is not None and old is not None else None
 
 
 def _fact(found: sqlite3.Row) -> Fact:
@@ -302,4 +318,7 @@ def _fact(found: sqlite3.Row) -> Fact:
         superseded_by=found["superseded_by"],
         created_at=found["created_at"],
         exchanges=tuple(json.loads(found["exchanges"])),
+        workspace=found["workspace"],
+        last_row=found["last_row"] or 0,
+        last_said=found["last_said"] or found["valid_from"] or found["created_at"],
     )

@@ -121,7 +121,9 @@ class LexicalIndex:
                 writer = self._open_writer()
                 for row in rows:
                     question = terms.stems(row.question)
-                    body = question + terms.stems("\n".join([row.answer, *row.keywords, *row.facts, row.title]))
+                    body = question + terms.stems(
+                        "\n".join([row.answer, *row.keywords, *row.facts, row.title])
+                    )
                     writer.delete_documents_by_term("row", row.row)
                     writer.add_document(_document(row, body, question))
                     self._held.add(row.row, body, question)

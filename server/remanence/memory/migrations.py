@@ -158,8 +158,9 @@ def m003_vectors_of_pieces(connection: sqlite3.Connection) -> None:
 def m004_facts(connection: sqlite3.Connection) -> None:
     """Facts, the exchanges that say them, and what was decided about them.
 
-    A fact goes with the last exchange that says it, and its decisions with it. An exchange whose text
-    changed says nothing until it was read again.
+    A fact goes with the last exchange that says it, and its decisions with it; what it had superseded holds
+    again until that is decided anew. An exchange whose text changed says nothing until it was read again,
+    an answer that was replaced nothing any more.
     """
     connection.execute("ALTER TABLE exchanges ADD COLUMN facts_with TEXT")
     connection.execute("CREATE INDEX exchanges_by_facts ON exchanges (facts_with, row)")
@@ -179,16 +180,23 @@ def m004_facts(connection: sqlite3.Connection) -> None:
             origin TEXT NOT NULL,
             single INTEGER NOT NULL,
             superseded_by TEXT,
-            created_at INTEGER NOT NULL
+            created_at INTEGER NOT NULL,
+            decided_with TEXT,
+            workspace TEXT NOT NULL
         ) WITHOUT ROWID
         """
     )
-    connection.execute("CREATE INDEX facts_by_subject ON facts (subject COLLATE NOCASE, topic)")
+    connection.execute(
+        "CREATE INDEX facts_by_subject ON facts (subject COLLATE NOCASE, topic, workspace, valid_from)"
+    )
+    connection.execute("CREATE INDEX facts_by_end ON facts (valid_until)")
+    connection.execute("CREATE INDEX facts_by_decision ON facts (decided_with)")
     connection.execute(
         """
         CREATE TABLE fact_sources (
             fact TEXT NOT NULL REFERENCES facts ON DELETE CASCADE,
             row INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+            said_at INTEGER NOT NULL,
             PRIMARY KEY (fact, row)
         ) WITHOUT ROWID
         """
@@ -216,7 +224,8 @@ def m004_facts(connection: sqlite3.Connection) -> None:
         CREATE TRIGGER fact_without_source AFTER DELETE ON fact_sources
         WHEN NOT EXISTS (SELECT 1 FROM fact_sources WHERE fact = OLD.fact)
         BEGIN
-            UPDATE facts SET superseded_by = NULL, valid_until = NULL WHERE superseded_by = OLD.fact;
+            UPDATE facts SET superseded_by = NULL, valid_until = NULL, decided_with = NULL
+                WHERE superseded_by = OLD.fact;
             DELETE FROM facts WHERE id = OLD.fact;
         END
         """
@@ -231,6 +240,76 @@ def m004_facts(connection: sqlite3.Connection) -> None:
         END
         """
     )
+    connection.execute(
+        """
+        CREATE TRIGGER replaced_with_facts AFTER UPDATE OF superseded_by ON exchanges
+        WHEN NEW.superseded_by IS NOT NULL AND OLD.superseded_by IS NULL
+        BEGIN
+            DELETE FROM fact_sources WHERE row = NEW.row;
+            UPDATE exchanges SET facts_with = NULL WHERE row = NEW.row;
+        END
+        """
+    )
+
+
+def m005_adapters(connection: sqlite3.Connection) -> None:
+    """Trained adapters, what each learned and from which exchanges, and which was on in turn.
+
+    What was learned is kept when its exchange is forgotten: the adapter still knows it, and is marked.
+    """
+    connection.execute(
+        """
+        CREATE TABLE adapters (
+            id TEXT PRIMARY KEY,
+            base TEXT NOT NULL,
+            base_hash TEXT NOT NULL,
+            recipe_name TEXT NOT NULL,
+            recipe TEXT NOT NULL,
+            manifest TEXT NOT NULL,
+            report TEXT,
+            parent TEXT,
+            state TEXT NOT NULL,
+            is_outdated INTEGER NOT NULL DEFAULT 0,
+            created_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute("CREATE INDEX adapters_by_base ON adapters (base_hash, created_at)")
+    connection.execute(
+        """
+        CREATE TABLE adapter_facts (
+            adapter TEXT NOT NULL REFERENCES adapters ON DELETE CASCADE,
+            fact TEXT NOT NULL,
+            exchange TEXT NOT NULL,
+            PRIMARY KEY (adapter, fact, exchange)
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute(
+        """
+        CREATE TABLE adapter_turns (
+            turn INTEGER PRIMARY KEY AUTOINCREMENT,
+            base_hash TEXT NOT NULL,
+            adapter TEXT REFERENCES adapters ON DELETE CASCADE
+        )
+        """
+    )
+    connection.execute("CREATE INDEX adapter_turns_by_base ON adapter_turns (base_hash, turn)")
+
+
+def m006_usefulness(connection: sqlite3.Connection) -> None:
+    """How often what was made of an exchange (a completion, a block of code) was taken."""
+    connection.execute(
+        """
+        CREATE TABLE accepted (
+            row INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+            kind TEXT NOT NULL,
+            times INTEGER NOT NULL,
+            last_at INTEGER NOT NULL,
+            PRIMARY KEY (row, kind)
+        ) WITHOUT ROWID
+        """
+    )
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -238,4 +317,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     m002_jobs_and_sources,
     m003_vectors_of_pieces,
     m004_facts,
+    m005_adapters,
+    m006_usefulness,
 )
