@@ -16,7 +16,10 @@ import msgspec
 
 from remanence import __version__, clipboard, terminal
 from remanence.cli_ask import ask
+from remanence.cli_facts import decisions, facts
+from remanence.cli_learning import adapters, dataset, evaluate, train
 from remanence.cli_models import models
+from remanence.engine import fact_messages as fm
 from remanence.engine import messages as m
 from remanence.engine.client import EngineClient, EngineError, connect, parse_request
 from remanence.paths import Home
@@ -270,6 +273,17 @@ def prepare(home: Home, as_json: bool, force: bool) -> None:
 
 
 @main.command()
+@click.option("--model", is_flag=True, help="By the language model too, not by rules alone.")
+@click.option("--again", is_flag=True, help="Compare every fact anew.")
+@_as_json
+@click.pass_obj
+def consolidate(home: Home, as_json: bool, model: bool, again: bool) -> None:
+    """Draw the facts of every memory that was not read yet, and settle which still hold."""
+    request = fm.ConsolidateRequest(model=model, again=again)
+    _follow(home, lambda client: client.consolidate(request), as_json)
+
+
+@main.command()
 @click.option("--repair", is_flag=True, help="Mend what is found.")
 @click.option("--rebuild", is_flag=True, help="Make the indexes again from the database.")
 @click.option("--reembed", is_flag=True, help="Embed every memory again.")
@@ -286,7 +300,11 @@ def doctor(home: Home, as_json: bool, **options: bool) -> None:
 
 main.add_command(proxy)
 main.add_command(models)
+main.add_command(facts)
+main.add_command(decisions)
 main.add_command(ask)
+for command in (dataset, train, evaluate, adapters):
+    main.add_command(command)
 
 
 def _call(home: Home, ask: Callable[[EngineClient], Awaitable[T]]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
@@ -38,7 +39,7 @@ def ask(
     """Ask the language model with memory: `remanence ask "how do we deploy?"`; "-" reads the prompt from
     stdin. Ctrl-C stops it."""
     if prompt == "-":
-        prompt = click.get_text_stream("stdin").read()
+        prompt = sys.stdin.read()
     request = mm.AskRequest(
         prompt=prompt,
         model=model,

@@ -50,6 +50,16 @@ class Home:
         return self.root / "models"
 
     @property
+    def adapters(self) -> Path:
+        """A folder for each adapter that was trained."""
+        return self.root / "adapters"
+
+    @property
+    def training(self) -> Path:
+        """A folder for each training run that is not done."""
+        return self.root / "training"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -56,7 +56,9 @@ class LanguageModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     holds its key.
 
     `backend` is chosen by the file where it is empty. `context` is the window in tokens, 0 for the model's
-    own (at most 4,096 where memory is short). `adapter` is a LoRA applied at load. `gpu_layers` go to a GPU.
+    own (at most 4,096 where memory is short). `adapter` is a LoRA applied at load, where none of Remanence's
+    own is active. `base` is the Hugging Face folder that a GGUF file was made from: what is trained on it is
+    applied to the file. `gpu_layers` go to a GPU.
     `bits` loads a folder in 4 or 8 bits where the hardware can.
     """
 
@@ -67,6 +69,7 @@ class LanguageModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     backend: Literal["", "ctransformers", "llama_cpp", "transformers", "openai"] = ""
     context: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     adapter: str = ""
+    base: str = ""
     threads: Annotated[int, Meta(ge=0, le=256)] = 0
     gpu_layers: Annotated[int, Meta(ge=0, le=1000)] = 0
     bits: Literal[0, 4, 8] = 0
@@ -86,6 +89,13 @@ class LanguageModelsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     most_mb: Annotated[int, Meta(ge=0)] = 0
     idle_minutes: Annotated[float, Meta(gt=0)] = 10.0
     warn_mb: Annotated[int, Meta(ge=0)] = 0
+
+
+class FactsSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Facts are drawn from memories by rules. `model`: the language model in use draws more of them, and
+    decides what a newer one does to an older, when nobody has asked for anything for a minute."""
+
+    model: bool = False
 
 
 class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +132,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     keywords: KeywordSettings = KeywordSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
     language_models: LanguageModelsSettings = LanguageModelsSettings()
+    facts: FactsSettings = FactsSettings()
     proxy: ProxySettings = ProxySettings()
 
 

@@ -65,8 +65,7 @@ def captured(answer: m.CaptureResponse) -> str:
 
 
 def forgotten(answer: m.ForgetResponse) -> str:
-    learned = f" Adapters that had learned them: {', '.join(answer.adapters)}." if answer.adapters else ""
-    return f"Forgotten: {answer.forgotten}.{learned}"
+    return f"Forgotten: {answer.forgotten}." + (f"\n{answer.note}" if answer.note else "")
 
 
 def sources(answer: m.SourcesResponse) -> str:
@@ -105,7 +104,7 @@ def _figures(job: m.Job) -> str:
 def status(answer: m.StatusResponse) -> str:
     by = answer.pending_by
     lines = [
-        f"{answer.exchanges} exchanges, {answer.forgotten} forgotten, "
+        f"{answer.exchanges} exchanges, {answer.facts} facts, {answer.forgotten} forgotten, "
         f"{answer.database_bytes / _MB:.1f} MB in {answer.home}",
         f"pending: {by.indexing} to index, {by.embedding} to embed, {by.keywords} to keyword",
         f"embedder: {answer.embedder}",

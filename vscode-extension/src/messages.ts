@@ -66,6 +66,7 @@ export interface Memory {
   tags: string[];
   why: string[];
   supersededBy: string | null;
+  used: number;
 }
 
 export interface RecallResponse {
@@ -119,6 +120,7 @@ export interface ForgetRequest {
 export interface ForgetResponse {
   forgotten: number;
   adapters: string[];
+  note: string | null;
 }
 
 export interface ImportRequest {

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
+from remanence.engine import fact_messages as fm
+from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
 from remanence.engine.parsing import parse_request
@@ -91,6 +93,27 @@ class EngineClient(ABC):
 
     async def models(self, request: mm.ModelsRequest) -> mm.ModelsResponse:
         return cast(mm.ModelsResponse, await self.call("models", request))
+
+    async def facts(self, request: fm.FactsRequest) -> fm.FactsResponse:
+        return cast(fm.FactsResponse, await self.call("facts", request))
+
+    async def decisions(self, request: fm.DecisionsRequest) -> fm.DecisionsResponse:
+        return cast(fm.DecisionsResponse, await self.call("decisions", request))
+
+    async def consolidate(self, request: fm.ConsolidateRequest) -> m.JobStarted:
+        return cast(m.JobStarted, await self.call("consolidate", request))
+
+    async def dataset(self, request: lm.DatasetRequest) -> lm.DatasetResponse:
+        return cast(lm.DatasetResponse, await self.call("dataset", request))
+
+    async def train(self, request: lm.TrainRequest) -> lm.TrainResponse:
+        return cast(lm.TrainResponse, await self.call("train", request))
+
+    async def evaluate(self, request: lm.EvaluateRequest) -> m.JobStarted:
+        return cast(m.JobStarted, await self.call("evaluate", request))
+
+    async def adapters(self, request: lm.AdaptersRequest) -> lm.AdaptersResponse:
+        return cast(lm.AdaptersResponse, await self.call("adapters", request))
 
 
 class LocalClient(EngineClient):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from remanence.engine import model_messages as mm
 from remanence.engine.verbs import Cancelled
+from remanence.models.language_model import LanguageModelError
 from remanence.models.memory_monitor import MemoryMonitor, OwnProcess
 from remanence.models.profiles import profile_of
-from remanence.settings import LanguageModelsSettings
+from remanence.settings import LanguageModelSettings, LanguageModelsSettings
 
 if TYPE_CHECKING:
     from remanence.models.residency import Residency
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 class LanguageModels:
     """Safe to use from several threads. From `start` on it is watched what all processes take in memory."""
 
-    def __init__(self, settings: LanguageModelsSettings) -> None:
+    def __init__(
+        self, settings: LanguageModelsSettings, adapter_of: Callable[[LanguageModelSettings], str | None]
+    ) -> None:
+        """`adapter_of` gives the folder of the adapter that a model is served with, or None."""
         self._settings = settings
+        self._adapter_of = adapter_of
         self._lock = threading.Lock()
         self._residency: Residency | None = None
         self._monitor = MemoryMonitor(settings.warn_mb or profile_of().warn_mb, self._unload_idle)
@@ -50,7 +55,22 @@ class LanguageModels:
                 from remanence.models.residency import Residency
 
                 self._residency = Residency(self._settings)
+                for id, model in self._settings.models.items():
+                    self._residency.keep_adapter(id, self._adapter_of(model))
             return self._residency
+
+    def change_adapters(self) -> list[str]:
+        """Serve each model with the adapter it has now; in words, what those say that cannot take it."""
+        troubles: list[str] = []
+        residency = self._residency
+        if residency is None:
+            return troubles
+        for id, model in self._settings.models.items():
+            try:
+                residency.keep_adapter(id, self._adapter_of(model))
+            except LanguageModelError as error:
+                troubles.append(f"{id}: {error}")
+        return troubles
 
     def answer(self, request: mm.ModelsRequest, cancelled: Cancelled) -> mm.ModelsResponse:
         """The verb `models`."""

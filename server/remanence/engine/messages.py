@@ -76,7 +76,8 @@ class RecallRequest(Request, frozen=True, kw_only=True):
 
 
 class Memory(Response, frozen=True, kw_only=True):
-    """Anything recall can return. `why` says in words what brought it here."""
+    """Anything recall can return. `why` says in words what brought it here; `used` how often what was made of
+    it was taken, where one memory was asked for."""
 
     id: str
     kind: Literal["exchange", "fact"] = "exchange"
@@ -98,6 +99,7 @@ class Memory(Response, frozen=True, kw_only=True):
     tags: list[str] = []
     why: list[str] = []
     superseded_by: str | None = None
+    used: int = 0
 
 
 class RecallResponse(Response, frozen=True, kw_only=True):
@@ -188,10 +190,12 @@ class ForgetRequest(Request, frozen=True, kw_only=True):
 
 
 class ForgetResponse(Response, frozen=True, kw_only=True):
-    """`adapters` names each adapter that had learned one of the forgotten memories."""
+    """`adapters` names each adapter that had learned one of the forgotten memories, and is not used any
+    more; `note` says what to do about them."""
 
     forgotten: int
     adapters: list[str] = []
+    note: str | None = None
 
 
 class ImportRequest(Request, frozen=True, kw_only=True):

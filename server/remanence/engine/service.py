@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
 from remanence.engine.asking import Asking
@@ -17,11 +19,13 @@ from remanence.engine.capturing import clean
 from remanence.engine.doctor import examine
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.enriching import Enriching
+from remanence.engine.fact_verbs import Facts
 from remanence.engine.importing import Importer, named, source_states
 from remanence.engine.indexing import Indexing
 from remanence.engine.infilling import Infilling
 from remanence.engine.jobs import Control, Jobs, Work
 from remanence.engine.language_models import LanguageModels
+from remanence.engine.learning import Learning
 from remanence.engine.observing import observe
 from remanence.engine.parsing import parse_request
 from remanence.engine.reranking import RerankerSlot
@@ -42,6 +46,7 @@ from remanence.memory.index_files import IndexReadError, IndexWriteError
 from remanence.memory.progress_records import ProgressRecords
 from remanence.memory.rows import Scope
 from remanence.memory.store import Store
+from remanence.memory.usefulness import note_accepted, times_accepted
 from remanence.paths import Home
 from remanence.settings import Settings, SettingsError, load_settings
 
@@ -60,11 +65,27 @@ class Service:
         self.rerankers = RerankerSlot(home, settings.reranker.model, settings.embedder.threads)
         self.indexing = Indexing(home, store, self.embedders, settings.keywords.per_exchange)
         self.searching = Searching(store, self.indexing, self.rerankers)
-        self.importer = Importer(store, self.records, self.indexing.wake)
+        self.importer = Importer(store, self.records, self._wake)
         self.jobs_queue = Jobs(self.records)
         self.enriching = Enriching(self.searching, self.indexing, settings.enrichment)
         models = settings.language_models
-        self.language_models = LanguageModels(models)
+        self.language_models = LanguageModels(models, lambda model: self.learning.served.of(model))
+        self.learning = Learning(
+            home,
+            store.database,
+            models,
+            self.jobs_queue,
+            enrich=self.enrich_prompt,
+            changed=self.language_models.change_adapters,
+        )
+        self.facts = Facts(
+            store,
+            self.jobs_queue,
+            lambda: self.indexing.busy or any(map(self.jobs_queue.find_live, ("import", "sync"))),
+            self.language_models.residency,
+            model=models.use,
+            in_background=settings.facts.model,
+        )
         self.asking = Asking(
             self.language_models.residency,
             models.use,
@@ -78,9 +99,11 @@ class Service:
     def start(self) -> None:
         """Begin the background work: indexing, jobs that were interrupted, models that are missing."""
         self.indexing.start()
+        self.facts.work.start()
         self.language_models.start()
         try:
             self.jobs_queue.take_up(self._resume)
+            self.learning.tidy()
             if not self.embedders.is_prepared() or self.rerankers.is_missing():
                 self.prepare(m.PrepareRequest(), _never)
         except StoreError as error:  # a full disk: what is stored can be recalled all the same
@@ -88,7 +111,11 @@ class Service:
 
     def handlers(self) -> dict[str, Handler]:
         """Each verb's method; errors come out as EngineError."""
-        return {name: _in_words(getattr(self, name)) for name, verb in VERBS.items() if not verb.streams}
+        return {
+            name: _in_words(getattr(getattr(self, verb.room) if verb.room else self, name))
+            for name, verb in VERBS.items()
+            if not verb.streams
+        }
 
     def streams(self) -> dict[str, StreamHandler]:
         """The same of the verbs that answer in parts."""
@@ -96,11 +123,17 @@ class Service:
 
     def is_busy(self) -> bool:
         """Whether something would be interrupted if the engine ended now."""
-        return self.jobs_queue.busy() or self.indexing.busy or self.language_models.is_busy
+        return (
+            self.jobs_queue.busy()
+            or self.indexing.busy
+            or self.facts.work.busy
+            or self.language_models.is_busy
+        )
 
     def close(self) -> None:
         """End the background work and save the indexes."""
         self.jobs_queue.close()
+        self.facts.work.close()
         self.language_models.close()
         self.enriching.close()
         self.rerankers.close()
@@ -129,7 +162,7 @@ class Service:
         )
         cleaned = clean(raw, self.store.identity_key)
         (captured,) = self.store.capture([cleaned.candidate])
-        self.indexing.wake()
+        self._wake()
         return m.CaptureResponse(
             id=captured.id,
             status=captured.outcome,
@@ -168,7 +201,8 @@ class Service:
         row = self.store.get(request.id)
         if row is None:
             raise EngineError("not_found", f"There is no memory {request.id!r}.", "id")
-        return as_memory(row)
+        used = times_accepted(self.store.database, row.id)
+        return msgspec.structs.replace(as_memory(row), used=used)
 
     def forget(self, request: m.ForgetRequest, cancelled: Cancelled) -> m.ForgetResponse:
         ids = list(request.ids or [])
@@ -185,7 +219,9 @@ class Service:
         self.indexing.expect_forgetting()
         rows = self.store.forget(ids)
         self.indexing.forget(rows)
-        return m.ForgetResponse(forgotten=len(rows))
+        self.facts.work.wake()  # what the forgotten had superseded holds again, or is compared anew
+        adapters, note = self.learning.forgotten()
+        return m.ForgetResponse(forgotten=len(rows), adapters=adapters, note=note)
 
     def import_(self, request: m.ImportRequest, cancelled: Cancelled) -> m.ImportResponse:
         for _ in self.importer.find(request.source, request.path):
@@ -246,12 +282,17 @@ class Service:
         return self.infilling.infill(request, cancelled)
 
     def accepted(self, request: mm.AcceptedRequest, cancelled: Cancelled) -> mm.AcceptedResponse:
-        return mm.AcceptedResponse(counted=self.store.count_versions(request.memories))
+        return mm.AcceptedResponse(counted=note_accepted(self.store.database, request.memories, request.kind))
 
     def models(self, request: mm.ModelsRequest, cancelled: Cancelled) -> mm.ModelsResponse:
         return self.language_models.answer(request, cancelled)
 
     # Background work
+
+    def _wake(self) -> None:
+        """Something was stored."""
+        self.indexing.wake()
+        self.facts.work.wake()
 
     def _start_import(self, kind: str, request: m.Request, work: Work) -> m.ImportResponse:
         return m.ImportResponse(job_id=self.jobs_queue.start(kind, _json(request), work).job_id)
@@ -280,9 +321,11 @@ class Service:
                 return self._import_work(parse_request(request.encode(), m.ImportRequest))
             if kind == "prepare":
                 return self._prepare_work(parse_request(request.encode(), m.PrepareRequest))
+            if kind == "sync":
+                return self.importer.sync
+            return self.facts.resume(kind, request) or self.learning.resume(kind, request)
         except EngineError:  # another version's words
             return None
-        return self.importer.sync if kind == "sync" else None
 
     def _degraded(self) -> str | None:
         if self.indexing.trouble is not None:

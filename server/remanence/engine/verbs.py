@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from remanence.engine import fact_messages as fm
+from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
 from remanence.memory.timestamps import to_ms
@@ -15,13 +17,14 @@ Cancelled = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`name` stands in the HTTP path and names the service's method. One that `streams` gives any number of
-    `response`, one JSON line each."""
+    """`name` stands in the HTTP path and names the service's method, or that of the service's `room`. One
+    that `streams` gives any number of `response`, one JSON line each."""
 
     name: str
     request: type[m.Request]
     response: type[m.Response]
     streams: bool = False
+    room: str = ""
 
 
 VERBS: dict[str, Verb] = {
@@ -45,6 +48,13 @@ VERBS: dict[str, Verb] = {
         Verb("infill", mm.InfillRequest, mm.InfillResponse),
         Verb("accepted", mm.AcceptedRequest, mm.AcceptedResponse),
         Verb("models", mm.ModelsRequest, mm.ModelsResponse),
+        Verb("facts", fm.FactsRequest, fm.FactsResponse, room="facts"),
+        Verb("decisions", fm.DecisionsRequest, fm.DecisionsResponse, room="facts"),
+        Verb("consolidate", fm.ConsolidateRequest, m.JobStarted, room="facts"),
+        Verb("dataset", lm.DatasetRequest, lm.DatasetResponse, room="learning"),
+        Verb("train", lm.TrainRequest, lm.TrainResponse, room="learning"),
+        Verb("evaluate", lm.EvaluateRequest, m.JobStarted, room="learning"),
+        Verb("adapters", lm.AdaptersRequest, lm.AdaptersResponse, room="learning"),
     )
 }
 

@@ -13,6 +13,7 @@ from typing import cast
 import msgspec
 from lsprotocol import types
 
+from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
 from remanence.engine.client import EngineClient, EngineError, parse_request
@@ -27,7 +28,7 @@ from remanence.lsp.telling import STREAMED, telling_of
 
 @dataclass(frozen=True, slots=True)
 class CommandVerb:
-    """A command's verb; `starts_job`: what it answers with names a job that goes on."""
+    """A command's verb; `starts_job`: what it answers with may name a job that goes on."""
 
     verb: str
     request: type[m.Request]
@@ -49,6 +50,16 @@ COMMANDS: dict[str, CommandVerb] = {
     "remanence.jobs": CommandVerb("jobs", m.JobsRequest),
     "remanence.cancel": CommandVerb("cancel", m.CancelRequest),
     "remanence.status": CommandVerb("status", m.Empty),
+    "remanence.train": CommandVerb("train", lm.TrainRequest, starts_job=True),
+    "remanence.evaluate": CommandVerb("evaluate", lm.EvaluateRequest, starts_job=True),
+    "remanence.adapters": CommandVerb("adapters", lm.AdaptersRequest, starts_job=True),
+}
+_TITLES = {
+    "remanence.import": "Importing memories",
+    "remanence.sync": "Syncing memories",
+    "remanence.train": "Learning what is remembered",
+    "remanence.evaluate": "Evaluating an adapter",
+    "remanence.adapters": "Verifying an export",
 }
 
 
@@ -90,7 +101,6 @@ def _tell_captured(
 
 
 def _follow(ls: RemanenceLanguageServer, engine: EngineClient, name: str, response: m.Response) -> None:
-    job_id = cast(m.ImportResponse, response).job_id
-    if ls.features.progress:
-        title = "Importing memories" if name == "remanence.import" else "Syncing memories"
-        ls.background.run(show_job(ls, engine, job_id, title), "show a job's progress")
+    job_id = cast("str | None", getattr(response, "job_id", None))
+    if ls.features.progress and job_id is not None:
+        ls.background.run(show_job(ls, engine, job_id, _TITLES[name]), "show a job's progress")

@@ -186,9 +186,10 @@ def age(asked_at: int, now_ms: int) -> str:
 
 
 def provenance(memory: Memory, now_ms: int) -> list[str]:
-    """When, with which tool and which model; what is not known is left out."""
+    """When, with which tool and which model, how often it was of use; what is not known is left out."""
     moment = memory.asked_at or memory.answered_at
-    known = (age(moment, now_ms) if moment else None, memory.tool, memory.model)
+    used = f"used {memory.used} time{'s' if memory.used > 1 else ''}" if memory.used else None
+    known = (age(moment, now_ms) if moment else None, memory.tool, memory.model, used)
     return [fact for fact in known if fact]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
-from pathlib import Path
 
 from remanence.models.choosing import choose_backend
 from remanence.models.fitting import Demand, Limits, demand_of, fits, free_mb, refusal, window_of
@@ -113,6 +112,18 @@ class Residency:
             return
         with self._held(model, cancelled) as process:
             process.use_adapter(path, cancelled)
+
+    def keep_adapter(self, id: str, path: str | None) -> None:
+        """Apply this adapter whenever the model is loaded, and now where it is, in place of the one that its
+        settings name; None: that one, or none. Raises LanguageModelError where it cannot be applied."""
+        model = self._find(id)
+        with self._changed:
+            if model.kept_adapter == path:
+                return
+            model.kept_adapter = path
+            is_in_memory = model.process is not None and not model.is_remote
+        if is_in_memory:
+            self.use_adapter(id, model.adapter)
 
     def is_loaded(self, id: str) -> bool:
         """Whether it can be asked without waiting for it to be loaded."""
@@ -256,7 +267,7 @@ class Residency:
                 threads=settings.threads,
                 gpu_layers=settings.gpu_layers,
                 bits=settings.bits,
-                adapter=str(Path(settings.adapter).expanduser().absolute()) if settings.adapter else None,
+                adapter=model.adapter,
             )
         )
         if self._closed:  # just before the process was there to be ended

@@ -58,6 +58,7 @@ class Resident:
     used_at: float = 0.0
     problem: str | None = None
     context: int | None = None
+    kept_adapter: str | None = None  # applied in place of the one that the settings name
     chosen: Chosen | None = None
     seen: tuple[int, int] | None = None  # the file's time and size when `chosen` was
 
@@ -75,6 +76,12 @@ class Resident:
     def place(self) -> str:
         """Where it comes from, as the user wrote it."""
         return self.settings.url or self.settings.path
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter it is loaded with."""
+        named = self.settings.adapter
+        return self.kept_adapter or (str(Path(named).expanduser().absolute()) if named else None)
 
     def loaded(self) -> ModelProcess | None:
         """Its process where it is ready to be asked."""
@@ -133,6 +140,6 @@ class Resident:
             pid=process.pid if process is not None else None,
             idle_seconds=round(idle, 1) if idle is not None and loaded is not None else None,
             context=self.context if loaded is not None else None,
-            adapter=self.settings.adapter or None,
+            adapter=self.kept_adapter or self.settings.adapter or None,
             problem=problem,
         )

@@ -1,0 +1,104 @@
+"""What there is to learn from: the facts that hold, those they replaced, and what is asked about them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from remanence.engine import messages as m
+from remanence.engine.facts import FactReading
+from remanence.engine.verbs import Cancelled, EngineError
+from remanence.memory.fact import Fact
+from remanence.memory.fact_store import FactStore
+from remanence.training.dataset import (
+    DatasetError,
+    Material,
+    build_dataset,
+    read_general,
+    read_questions,
+)
+from remanence.training.evaluation import Question
+from remanence.training.measuring import drawn
+from remanence.training.recipe import CurriculumRecipe, Recipe
+
+Enrich = Callable[[m.EnrichPromptRequest, Cancelled], m.EnrichPromptResponse]
+
+_PAGE = 2000
+_MOST_FACTS = 50_000  # in memory at a time; a run learns a few hundred
+_RECALLED_TOKENS = 1000
+_READING_SECONDS = 5.0
+
+
+def read_the_newest(facts: FactStore) -> None:
+    """Draw the facts of what was said just now, by the rules; what a large import left waits for its turn."""
+    reading, until = FactReading(facts), time.monotonic() + _READING_SECONDS
+    while time.monotonic() < until and (reading.read() or reading.decide()):
+        continue
+
+
+def material(facts: FactStore, known: Sequence[str] = ()) -> Material:
+    """Everything that holds; `known` are the ids of facts that were learned before."""
+    current = list(_all(facts.current))
+    by_id = {fact.id: fact for fact in current}
+    superseded = [
+        (old, by_id[old.superseded_by])
+        for old in _all(facts.superseded)
+        if old.superseded_by is not None and old.superseded_by in by_id
+    ]
+    return Material(current=current, superseded=superseded, known=frozenset(known), general=read_general())
+
+
+def questions_about(
+    facts: FactStore, learned: Sequence[str], recipe: Recipe, enrich: Enrich, cancelled: Cancelled
+) -> list[Question]:
+    """What an adapter that learned these facts is asked: of those that hold still, what replaced others,
+    what was never said, and general questions; each with what recall gives for it.
+
+    Raises DatasetError where none of the facts holds any more.
+    """
+    whole = material(facts)
+    wanted = set(learned)
+    mine = Material(
+        current=[fact for fact in whole.current if fact.id in wanted],
+        superseded=whole.superseded,
+        general=whole.general,
+    )
+    everything = CurriculumRecipe(facts_per_run=max(len(mine.current), 1))
+    with tempfile.TemporaryDirectory(prefix="remanence-") as folder:
+        try:
+            build_dataset(
+                mine,
+                msgspec.structs.replace(recipe, curriculum=everything),
+                Path(folder),
+                base="",
+                created_at=0,
+            )
+        except DatasetError as error:
+            raise DatasetError("Nothing that it learned holds any more: there is nothing to ask.") from error
+        asked = drawn(read_questions(Path(folder)), recipe.train.seed)
+    return [_with_recall(each, enrich, cancelled) for each in asked]
+
+
+def _with_recall(question: Question, enrich: Enrich, cancelled: Cancelled) -> Question:
+    try:
+        found = enrich(
+            m.EnrichPromptRequest(prompt=question.question, token_budget=_RECALLED_TOKENS), cancelled
+        )
+    except EngineError:
+        return question
+    if not found.memories or not found.prompt.endswith(question.question):
+        return question
+    block = found.prompt.removesuffix(question.question).rstrip()
+    return msgspec.structs.replace(question, context=block)
+
+
+def _all(page: Callable[[int, str], list[Fact]]) -> Iterator[Fact]:
+    after, count = "", 0
+    while count < _MOST_FACTS and (found := page(_PAGE, after)):
+        yield from found
+        count += len(found)
+        after = found[-1].id

@@ -1,0 +1,100 @@
+"""A base model and its adapter, asked the same questions in a worker: with and without recall."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from remanence.models.language_model import LoadRequest
+from remanence.models.model_client import ModelProcess
+from remanence.training.evaluation import Kind, Question, Score, ask_all, scores
+from remanence.training.gate import Comparison
+
+Cancelled = Callable[[], bool]
+
+_BACKEND = "transformers"
+_MOST_ASKED = 120  # of a kind: the interval is then within 9 in 100
+_ROOM = 96  # tokens that a question leaves for its answer and the model's own marks
+
+
+class MeasuringEnded(Exception):
+    """It was cancelled."""
+
+
+def compare(
+    base: Path,
+    adapter: Path,
+    questions: Sequence[Question],
+    *,
+    threads: int = 0,
+    bits: int = 0,
+    asked: Callable[[float], None] = lambda _: None,
+    cancelled: Cancelled = lambda: False,
+) -> Comparison:
+    """Ask all four: {base, adapter} × {without recall, with recall}. `asked` is told the share done.
+
+    Raises LanguageModelError in words, MeasuringEnded once `cancelled`.
+    """
+    process = ModelProcess(_BACKEND)
+    try:
+        process.load(LoadRequest(path=str(base), threads=threads, bits=bits))
+        fitting = [_fitting(process, each) for each in questions]
+        has_context = any(each.context for each in fitting)
+        rounds = [(path, recall) for path in (None, str(adapter)) for recall in (False, True)]
+        told: list[dict[Kind, Score]] = []
+        for number, (path, recall) in enumerate(rounds):
+            process.use_adapter(path)
+            if recall and not has_context:
+                told.append({})
+                continue
+            said = ask_all(
+                process,
+                fitting,
+                with_recall=recall,
+                cancelled=cancelled,
+                asked=lambda count, number=number: asked((number + count / len(fitting)) / len(rounds)),
+            )
+            if cancelled():
+                raise MeasuringEnded
+            told.append(scores(said))
+    finally:
+        process.close()
+    return Comparison(base=told[0], base_with_recall=told[1], adapter=told[2], adapter_with_recall=told[3])
+
+
+def answers(
+    backend: str, asked: LoadRequest, questions: Sequence[str], cancelled: Cancelled = lambda: False
+) -> list[str]:
+    """What a model says to each, greedily, in a worker of its own. Raises LanguageModelError in words."""
+    process = ModelProcess(backend)
+    try:
+        process.load(asked)
+        plain = [Question(question=each, expected="", kind="paraphrase") for each in questions]
+        return [each.answer for each in ask_all(process, plain, with_recall=False, cancelled=cancelled)]
+    finally:
+        process.close()
+
+
+def drawn(questions: Sequence[Question], seed: int) -> list[Question]:
+    """So many of each kind as tell enough, always the same ones."""
+    chance = random.Random(seed)
+    by_kind: dict[Kind, list[Question]] = {}
+    for question in questions:
+        by_kind.setdefault(question.kind, []).append(question)
+    return [
+        question
+        for each in by_kind.values()
+        for question in (each if len(each) <= _MOST_ASKED else chance.sample(each, _MOST_ASKED))
+    ]
+
+
+def _fitting(process: ModelProcess, question: Question) -> Question:
+    """Without what recall gives where that is more than the model's window."""
+    if not question.context:
+        return question
+    room = process.capabilities.context - _ROOM
+    fits = process.count_tokens(f"{question.context}\n\n{question.question}") <= room
+    return question if fits else msgspec.structs.replace(question, context=None)
