@@ -45,6 +45,15 @@ def test_each_condition_alone_can_refuse_and_is_named_first(kind: Kind, found: S
     assert said in verdict.reasons[0]
 
 
+def test_one_that_no_longer_listens_to_recall_is_refused() -> None:
+    with_recall: dict[Kind, Score] = {"paraphrase": score(0.95)}
+    deaf: dict[Kind, Score] = {"paraphrase": score(0.9)}
+    given = Comparison(base=BASE, adapter=GOOD, base_with_recall=with_recall, adapter_with_recall=deaf)
+    verdict = judge(given, GATE)
+    assert not verdict.passed
+    assert "with recall" in verdict.reasons[0]
+
+
 def test_what_the_base_knew_before_is_no_learning() -> None:
     verdict = judge(Comparison(base={**BASE, "paraphrase": score(0.85)}, adapter=GOOD), GATE)
     assert not verdict.passed

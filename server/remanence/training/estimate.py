@@ -20,6 +20,8 @@ _BYTES = {"float32": 4.0, "bfloat16": 2.0}
 _ADAM_BYTES = 16.0  # a trained weight in float32, its gradient, and two moments
 _KEPT_A_TOKEN = 34  # activations kept for the way back, in hidden sizes a layer and token (arXiv 2205.05198)
 _KEPT_WITH_CHECKPOINTS = 2
+_START_SECONDS = 12.0  # imports, loading, saving (measured: 8 to 15)
+_STEP_SECONDS = 0.07  # what a step takes however small the model (measured: .05 to .1)
 _REACHED = (
     0.35  # of a processor's speed at large products, by training (measured on 0.8 million to 1 billion)
 )
@@ -84,7 +86,8 @@ def estimate(
     memory_mb = math.ceil(memory / _MB) + _LIBRARIES_MB
     # forward 2, gradients to the inputs 2 a weight and token; a third more where activations come again
     operations = 4 * size.parameters * (4 / 3 if recipe.train.checkpointing else 1)
-    seconds = steps * at_once * recipe.train.accumulate * length * operations / (gflops * _REACHED * 1e9)
+    a_step = at_once * recipe.train.accumulate * length * operations / (gflops * _REACHED * 1e9)
+    seconds = _START_SECONDS + steps * (_STEP_SECONDS + a_step)
     refusal = None
     if memory_mb > free_mb:
         refusal = (

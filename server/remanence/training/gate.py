@@ -59,6 +59,14 @@ def judge(found: Comparison, gate: GateRecipe) -> Verdict:
                 f"{max(lost, 0):.0%} of general questions lost, {gate.most_general_loss:.0%} allowed",
             )
         )
+    if "paraphrase" in found.base_with_recall and "paraphrase" in found.adapter_with_recall:
+        lost = _exact(found.base_with_recall, "paraphrase") - _exact(found.adapter_with_recall, "paraphrase")
+        conditions.append(
+            (
+                lost <= gate.most_general_loss,
+                f"with recall {max(lost, 0):.0%} of paraphrases lost, {gate.most_general_loss:.0%} allowed",
+            )
+        )
     if "superseded" in adapter:
         stale = adapter["superseded"].stale
         conditions.append(
