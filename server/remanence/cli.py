@@ -6,28 +6,24 @@ import asyncio
 import gc
 import os
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
 from remanence import __version__, clipboard, terminal
 from remanence.cli_ask import ask
+from remanence.cli_calls import call, follow
 from remanence.cli_facts import decisions, facts
 from remanence.cli_learning import adapters, dataset, evaluate, train
 from remanence.cli_models import models
 from remanence.engine import fact_messages as fm
 from remanence.engine import messages as m
-from remanence.engine.client import EngineClient, EngineError, connect, parse_request
+from remanence.engine.client import EngineError, parse_request
 from remanence.paths import Home
 from remanence.proxy.command import proxy
 
-T = TypeVar("T", bound=m.Response)
-
-_POLL_SECONDS = 0.2
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
@@ -100,7 +96,7 @@ def stop(home: Home) -> None:
 def recall(home: Home, as_json: bool, **options: Any) -> None:
     """Find memories: `remanence recall "how did we fix the socket"`."""
     request = parse_request(_wire(options), m.RecallRequest)
-    answer = _call(home, lambda client: client.recall(request))
+    answer = call(home, lambda client: client.recall(request))
     terminal.show(answer, as_json, terminal.memories)
 
 
@@ -125,7 +121,7 @@ def capture(home: Home, as_json: bool, question: str | None, answer: str | None,
         answer = text if answer is None else answer
     wire = _wire({**options, "question": question, "answer": answer, "tags": list(options["tags"])})
     request = parse_request(wire, m.CaptureRequest)
-    terminal.show(_call(home, lambda client: client.capture(request)), as_json, terminal.captured)
+    terminal.show(call(home, lambda client: client.capture(request)), as_json, terminal.captured)
 
 
 @main.command()
@@ -145,7 +141,7 @@ def enrich(home: Home, as_json: bool, to_clipboard: bool, **options: Any) -> Non
     if options["prompt"] == "-":
         options["prompt"] = sys.stdin.read()
     request = parse_request({**_wire(options), "automatic": False}, m.EnrichPromptRequest)
-    answer = _call(home, lambda client: client.enrich_prompt(request))
+    answer = call(home, lambda client: client.enrich_prompt(request))
     if to_clipboard:
         try:
             clipboard.copy(answer.prompt)
@@ -162,7 +158,7 @@ def enrich(home: Home, as_json: bool, to_clipboard: bool, **options: Any) -> Non
 @click.pass_obj
 def show(home: Home, as_json: bool, memory_id: str) -> None:
     """Print one memory whole."""
-    answer = _call(home, lambda client: client.memory(m.MemoryRequest(id=memory_id)))
+    answer = call(home, lambda client: client.memory(m.MemoryRequest(id=memory_id)))
     terminal.show(answer, as_json, terminal.whole_memory)
 
 
@@ -186,9 +182,9 @@ def forget(home: Home, as_json: bool, ids: tuple[str, ...], yes: bool, all_: boo
         wanted["filter"] = {**chosen, "all": all_}
     request = parse_request(wanted, m.ForgetRequest)
     if not yes:
-        count = _call(home, lambda client: client.forget(msgspec.structs.replace(request, dry_run=True)))
+        count = call(home, lambda client: client.forget(msgspec.structs.replace(request, dry_run=True)))
         click.confirm(f"Forget {count.forgotten} memories for good?", abort=True, err=True)
-    terminal.show(_call(home, lambda client: client.forget(request)), as_json, terminal.forgotten)
+    terminal.show(call(home, lambda client: client.forget(request)), as_json, terminal.forgotten)
 
 
 @main.command(name="import")
@@ -199,7 +195,7 @@ def forget(home: Home, as_json: bool, ids: tuple[str, ...], yes: bool, all_: boo
 def import_(home: Home, as_json: bool, path: Path | None, source: str | None) -> None:
     """Import a file or folder of conversations, or all that a source has on this machine."""
     request = m.ImportRequest(source=source, path=str(path.absolute()) if path else None)
-    _follow(home, lambda client: client.import_(request), as_json)
+    follow(home, lambda client: client.import_(request), as_json)
 
 
 @main.command()
@@ -209,7 +205,7 @@ def import_(home: Home, as_json: bool, path: Path | None, source: str | None) ->
 @click.pass_obj
 def sync(home: Home, as_json: bool, sources: tuple[str, ...], yes: bool) -> None:
     """Import what is new from the tools on this machine; asks before a source's first import."""
-    known = _call(home, lambda client: client.sources(m.SourcesRequest()))
+    known = call(home, lambda client: client.sources(m.SourcesRequest()))
     chosen = list(sources)
     for source in known.sources:
         if sources or source.enabled or not source.found:
@@ -220,7 +216,7 @@ def sync(home: Home, as_json: bool, sources: tuple[str, ...], yes: bool) -> None
     if not chosen and not any(source.enabled for source in known.sources) and not as_json:
         click.echo("No source is turned on. `remanence import PATH` reads a file or folder once.")
         return
-    _follow(home, lambda client: client.sync(m.SyncRequest(sources=chosen)), as_json)
+    follow(home, lambda client: client.sync(m.SyncRequest(sources=chosen)), as_json)
 
 
 @main.command()
@@ -231,7 +227,7 @@ def sync(home: Home, as_json: bool, sources: tuple[str, ...], yes: bool) -> None
 def sources(home: Home, as_json: bool, enable: tuple[str, ...], disable: tuple[str, ...]) -> None:
     """List the tools whose conversations can be imported."""
     request = m.SourcesRequest(enable=list(enable), disable=list(disable))
-    terminal.show(_call(home, lambda client: client.sources(request)), as_json, terminal.sources)
+    terminal.show(call(home, lambda client: client.sources(request)), as_json, terminal.sources)
 
 
 @main.command()
@@ -240,7 +236,7 @@ def sources(home: Home, as_json: bool, enable: tuple[str, ...], disable: tuple[s
 @click.pass_obj
 def jobs(home: Home, as_json: bool, job_id: str | None) -> None:
     """List jobs, or tell of one."""
-    answer = _call(home, lambda client: client.jobs(m.JobsRequest(job_id=job_id)))
+    answer = call(home, lambda client: client.jobs(m.JobsRequest(job_id=job_id)))
     terminal.show(answer, as_json, terminal.jobs)
 
 
@@ -250,7 +246,7 @@ def jobs(home: Home, as_json: bool, job_id: str | None) -> None:
 @click.pass_obj
 def cancel(home: Home, as_json: bool, job_id: str) -> None:
     """Cancel a job; what it has stored stays."""
-    answer = _call(home, lambda client: client.cancel(m.CancelRequest(job_id=job_id)))
+    answer = call(home, lambda client: client.cancel(m.CancelRequest(job_id=job_id)))
     terminal.show(answer, as_json, terminal.jobs)
 
 
@@ -259,7 +255,7 @@ def cancel(home: Home, as_json: bool, job_id: str) -> None:
 @click.pass_obj
 def status(home: Home, as_json: bool) -> None:
     """Tell what is stored, what waits, what runs, and what is wrong."""
-    terminal.show(_call(home, lambda client: client.status()), as_json, terminal.status)
+    terminal.show(call(home, lambda client: client.status()), as_json, terminal.status)
 
 
 @main.command()
@@ -269,7 +265,7 @@ def status(home: Home, as_json: bool) -> None:
 def prepare(home: Home, as_json: bool, force: bool) -> None:
     """Prepare the embedder, and the reranker if one is set: export, quantise, check against the original."""
     request = m.PrepareRequest(force=force)
-    _follow(home, lambda client: client.prepare(request), as_json)
+    follow(home, lambda client: client.prepare(request), as_json)
 
 
 @main.command()
@@ -280,7 +276,7 @@ def prepare(home: Home, as_json: bool, force: bool) -> None:
 def consolidate(home: Home, as_json: bool, model: bool, again: bool) -> None:
     """Draw the facts of every memory that was not read yet, and settle which still hold."""
     request = fm.ConsolidateRequest(model=model, again=again)
-    _follow(home, lambda client: client.consolidate(request), as_json)
+    follow(home, lambda client: client.consolidate(request), as_json)
 
 
 @main.command()
@@ -292,7 +288,7 @@ def consolidate(home: Home, as_json: bool, model: bool, again: bool) -> None:
 @click.pass_obj
 def doctor(home: Home, as_json: bool, **options: bool) -> None:
     """Check the memory, and say what was found and done."""
-    answer = _call(home, lambda client: client.doctor(m.DoctorRequest(**options)))
+    answer = call(home, lambda client: client.doctor(m.DoctorRequest(**options)))
     terminal.show(answer, as_json, terminal.findings)
     if any(not finding.ok and finding.done is None for finding in answer.findings):
         sys.exit(1)
@@ -305,47 +301,6 @@ main.add_command(decisions)
 main.add_command(ask)
 for command in (dataset, train, evaluate, adapters):
     main.add_command(command)
-
-
-def _call(home: Home, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
-    async def run() -> T:
-        client = await connect(home)
-        try:
-            return await ask(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(run())
-
-
-def _follow(
-    home: Home, start: Callable[[EngineClient], Awaitable[m.ImportResponse | m.JobStarted]], as_json: bool
-) -> None:
-    """Start a job and show it until it ends; Ctrl-C cancels it. Exit status 1 if it failed."""
-
-    async def run() -> m.Job:
-        client = await connect(home)
-        try:
-            job_id = (await start(client)).job_id
-            try:
-                with terminal.Progress(quiet=as_json) as progress:
-                    while True:
-                        (job,) = (await client.jobs(m.JobsRequest(job_id=job_id))).jobs
-                        progress.show(job)
-                        if job.state not in ("queued", "running"):
-                            return job
-                        await asyncio.sleep(_POLL_SECONDS)
-            except asyncio.CancelledError:
-                await client.cancel(m.CancelRequest(job_id=job_id))
-                raise
-        finally:
-            await client.close()
-
-    started = time.monotonic()
-    job = asyncio.run(run())
-    terminal.show(job, as_json, lambda done: terminal.job_result(done, time.monotonic() - started))
-    if job.state != "done":
-        sys.exit(1)
 
 
 def _wire(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
 from remanence import terminal
+from remanence.cli_calls import call
 from remanence.engine import model_messages as mm
-from remanence.engine.client import EngineError, connect
+from remanence.engine.client import EngineClient, EngineError
 from remanence.paths import Home
 
 
@@ -50,25 +50,21 @@ def ask(
         with_memory=not no_memory,
         remember=not forget,
     )
-    answer = asyncio.run(_asked(home, request, quiet=as_json))
+    answer = call(home, lambda client: _asked(client, request, quiet=as_json))
     terminal.show(answer, as_json, _told)
 
 
-async def _asked(home: Home, request: mm.AskRequest, *, quiet: bool) -> mm.AskResponse:
+async def _asked(client: EngineClient, request: mm.AskRequest, *, quiet: bool) -> mm.AskResponse:
     """Print the answer as it comes; gives the whole. Raises EngineError."""
-    client = await connect(home)
-    try:
-        async for event in client.ask(request):
-            if event.state is not None and not quiet:
-                click.echo(click.style(f"{event.state} …", dim=True), err=True)
-            if event.text and not quiet:
-                click.echo(event.text, nl=False)
-            if event.end is not None:
-                if not quiet and event.end.model is None:
-                    click.echo(event.end.answer, nl=False)
-                return event.end
-    finally:
-        await client.close()
+    async for event in client.ask(request):
+        if event.state is not None and not quiet:
+            click.echo(click.style(f"{event.state} …", dim=True), err=True)
+        if event.text and not quiet:
+            click.echo(event.text, nl=False)
+        if event.end is not None:
+            if not quiet and event.end.model is None:
+                click.echo(event.end.answer, nl=False)
+            return event.end
     raise EngineError("unavailable", "The answer broke off.")
 
 

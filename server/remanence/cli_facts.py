@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 import click
 
 from remanence import terminal
+from remanence.cli_calls import call
 from remanence.engine import fact_messages as fm
-from remanence.engine import messages as m
-from remanence.engine.client import EngineClient, connect
 from remanence.memory.timestamps import to_iso
 from remanence.paths import Home
 
-T = TypeVar("T", bound=m.Response)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
@@ -31,7 +25,7 @@ def facts(
 ) -> None:
     """List facts that hold, or those superseded; of TEXT where it is given."""
     request = fm.FactsRequest(text=text, exchange=exchange, state=state, limit=limit)
-    terminal.show(_call(home, lambda client: client.facts(request)), as_json, facts_in_words)
+    terminal.show(call(home, lambda client: client.facts(request)), as_json, facts_in_words)
 
 
 @click.command()
@@ -46,7 +40,7 @@ def decisions(
 ) -> None:
     """List what was decided about older facts when newer ones came, and why; undo it, do it again."""
     request = fm.DecisionsRequest(undo=undo, redo=redo, state=state, limit=limit)
-    terminal.show(_call(home, lambda client: client.decisions(request)), as_json, decisions_in_words)
+    terminal.show(call(home, lambda client: client.decisions(request)), as_json, decisions_in_words)
 
 
 def facts_in_words(answer: fm.FactsResponse) -> str:
@@ -92,14 +86,3 @@ def _fact(fact: fm.FactItem) -> list[str]:
 
 def _day(moment: int | None) -> str:
     return (to_iso(moment) or "")[:10] or "?"
-
-
-def _call(home: Home, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
-    async def run() -> T:
-        client = await connect(home)
-        try:
-            return await ask(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(run())

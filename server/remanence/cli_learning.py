@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from remanence import terminal
+from remanence.cli_calls import call, followed
 from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
-from remanence.engine.client import EngineClient, connect, parse_request
+from remanence.engine.client import EngineClient, parse_request
 from remanence.memory.timestamps import to_iso
 from remanence.paths import Home
 
-T = TypeVar("T", bound=m.Response)
-
-_POLL_SECONDS = 0.2
 _SHOWN_FACTS = 10
 _SIDE = len("adapter with recall")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -44,7 +41,7 @@ def _what_to_train(command: Callable[..., None]) -> Callable[..., None]:
 def dataset(home: Home, as_json: bool, path: Path, **options: Any) -> None:
     """Write into the folder PATH what `train` would teach, and what `evaluate` would ask."""
     request = parse_request({**_given(options), "path": str(path.absolute())}, lm.DatasetRequest)
-    terminal.show(_call(home, lambda client: client.dataset(request)), as_json, dataset_in_words)
+    terminal.show(call(home, lambda client: client.dataset(request)), as_json, dataset_in_words)
 
 
 @click.command()
@@ -64,9 +61,9 @@ def train(home: Home, as_json: bool, no_activate: bool, detach: bool, **options:
             return started
         if not as_json:
             click.echo(plan_in_words(started), err=True)
-        return await _followed(client, started.job_id, as_json)
+        return await followed(client, started.job_id, quiet=as_json)
 
-    _show_end(_call(home, run), as_json)
+    _show_end(call(home, run), as_json)
 
 
 @click.command()
@@ -78,9 +75,9 @@ def evaluate(home: Home, as_json: bool, adapter: str | None) -> None:
 
     async def run(client: EngineClient) -> m.Response:
         started = await client.evaluate(lm.EvaluateRequest(id=adapter))
-        return await _followed(client, started.job_id, as_json)
+        return await followed(client, started.job_id, quiet=as_json)
 
-    _show_end(_call(home, run), as_json)
+    _show_end(call(home, run), as_json)
 
 
 @click.command()
@@ -126,9 +123,9 @@ def adapters(
             return answer
         if not as_json:
             click.echo(adapters_in_words(answer))
-        return await _followed(client, answer.job_id, as_json)
+        return await followed(client, answer.job_id, quiet=as_json)
 
-    _show_end(_call(home, run), as_json)
+    _show_end(call(home, run), as_json)
 
 
 def dataset_in_words(answer: lm.DatasetResponse) -> str:
@@ -219,32 +216,6 @@ def _show_end(answer: m.Response, as_json: bool) -> None:
             terminal.show(answer, as_json, adapters_in_words)
         case _:
             raise AssertionError(type(answer).__name__)
-
-
-async def _followed(client: EngineClient, job_id: str, as_json: bool) -> m.Job:
-    """The job once it has ended; Ctrl-C cancels it."""
-    try:
-        with terminal.Progress(quiet=as_json) as progress:
-            while True:
-                (job,) = (await client.jobs(m.JobsRequest(job_id=job_id))).jobs
-                progress.show(job)
-                if job.state not in ("queued", "running"):
-                    return job
-                await asyncio.sleep(_POLL_SECONDS)
-    except asyncio.CancelledError:
-        await client.cancel(m.CancelRequest(job_id=job_id))
-        raise
-
-
-def _call(home: Home, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
-    async def run() -> T:
-        client = await connect(home)
-        try:
-            return await ask(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(run())
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 from remanence import terminal
+from remanence.cli_calls import call
 from remanence.engine import model_messages as mm
-from remanence.engine.client import connect
 from remanence.paths import Home
 
 _SETTINGS = """\
@@ -31,14 +29,8 @@ def models(home: Home, action: mm.ModelAction, id: str | None, as_json: bool) ->
         raise click.UsageError(f"Say which model to {action}: `remanence models {action} ID`.")
     request = mm.ModelsRequest(action=action, id=id)
 
-    async def run() -> mm.ModelsResponse:
-        client = await connect(home)
-        try:
-            return await client.models(request)
-        finally:
-            await client.close()
-
-    terminal.show(asyncio.run(run()), as_json, lambda answer: in_words(answer, str(home.settings)))
+    answer = call(home, lambda client: client.models(request))
+    terminal.show(answer, as_json, lambda told: in_words(told, str(home.settings)))
 
 
 def in_words(answer: mm.ModelsResponse, settings: str) -> str:
