@@ -21,7 +21,7 @@ demo: .venv/installed ## a real session with the language server: import, hover,
 	@$(BIN)/python configs/demo/session.py
 
 test: .venv/installed-dev ## every test, the editors' included
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 	@$(MAKE) --no-print-directory test-editors
 
 test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (needs node, npm and chromium)

@@ -89,6 +89,7 @@ async def check(client: EngineClient, acknowledged: dict[str, str]) -> None:
     }
 
 
+@pytest.mark.timeout(900)
 def test_nothing_acknowledged_is_lost_however_often_the_engine_is_killed(
     own_home: Home, tmp_path: Path
 ) -> None:

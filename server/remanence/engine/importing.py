@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from remanence.sources.source import Failure, Source
 
 _BATCH = 64
 _LISTED_FOLDERS = 5
+_FOUND_SECONDS = 5.0
+_POLL_SECONDS = 0.02
 _FIGURES = {"stored": "stored", "duplicate": "duplicates", "updated": "updated", "ignored": "ignored"}
 
 
@@ -53,12 +56,20 @@ _POSITION = msgspec.json.Decoder(Position)  # here and not where it is used: see
 
 
 class Importer:
-    """Reads sources into a store. `wake` is called after each batch, for whoever indexes."""
+    """Reads sources into a store. `wake` is called after each batch, for whoever indexes; `is_found` tells
+    whether what is stored can be found by its words."""
 
-    def __init__(self, store: Store, records: ProgressRecords, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        records: ProgressRecords,
+        wake: Callable[[], None],
+        is_found: Callable[[], bool],
+    ) -> None:
         self._store = store
         self._records = records
         self._wake = wake
+        self._is_found = is_found
 
     def import_(self, control: Control, source: str | None, path: str | None) -> None:
         """Read one source or one path whole; what is known already counts as duplicates."""
@@ -110,6 +121,14 @@ class Importer:
             control.report(done / total, f"{reading.source.title}: {storable(reading.path.name)}")
             self._read(control, reading, done / total, size / total)
             done += size
+        self._until_found(control)
+
+    def _until_found(self, control: Control) -> None:
+        """Whoever sees that it is done asks for what it stored: wait a moment for the words' index."""
+        deadline = time.monotonic() + _FOUND_SECONDS
+        while not self._is_found() and time.monotonic() < deadline:
+            control.report()
+            time.sleep(_POLL_SECONDS)
 
     def _read(self, control: Control, reading: Reading, start: float, share: float) -> None:
         before, name = fingerprint(reading.path), storable(str(reading.path))

@@ -65,7 +65,7 @@ class Service:
         self.rerankers = RerankerSlot(home, settings.reranker.model, settings.embedder.threads)
         self.indexing = Indexing(home, store, self.embedders, settings.keywords.per_exchange)
         self.searching = Searching(store, self.indexing, self.rerankers)
-        self.importer = Importer(store, self.records, self._wake)
+        self.importer = Importer(store, self.records, self._wake, self._is_found)
         self.jobs_queue = Jobs(self.records)
         self.enriching = Enriching(self.searching, self.indexing, settings.enrichment)
         models = settings.language_models
@@ -293,6 +293,9 @@ class Service:
         """Something was stored."""
         self.indexing.wake()
         self.facts.work.wake()
+
+    def _is_found(self) -> bool:
+        return self.indexing.lexical.revision >= self.store.revision()
 
     def _start_import(self, kind: str, request: m.Request, work: Work) -> m.ImportResponse:
         return m.ImportResponse(job_id=self.jobs_queue.start(kind, _json(request), work).job_id)
