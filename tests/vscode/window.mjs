@@ -37,12 +37,25 @@ export async function choose(page, title, text) {
   await row.click();
 }
 
-/** Types a path into VS Code's own file dialog, once it shows where it is. */
+/** Types a path into VS Code's own file dialog. It lists the folder while one types and may put its own path back in place of
+ * what was typed: so once more until it takes the path and closes. */
 export async function choosePath(page, title, path) {
   await inputTitled(page, title);
   const input = page.locator(".quick-input-widget:visible input.input").first();
+  const dialog = page.locator(".quick-input-widget:visible .quick-input-title", { hasText: title }).first();
   await untilTrue(async () => (await input.inputValue()).endsWith("/"), "the dialog shows its folder");
-  await answer(page, title, path);
+  await untilTrue(async () => {
+    if (!(await dialog.isVisible())) {
+      return true;
+    }
+    await input.fill(path);
+    await page.waitForTimeout(500);
+    if ((await dialog.isVisible()) && (await input.inputValue()) === path) {
+      await page.keyboard.press("Enter");
+      await page.waitForTimeout(500);
+    }
+    return !(await dialog.isVisible());
+  }, "the dialog takes the path");
 }
 
 async function inputTitled(page, title) {
