@@ -18,22 +18,14 @@ from remanence.models.language_model import (
     LoadRequest,
     Usage,
 )
+from remanence.models.marker_names import GAP_ENDS, GAPS, TURN_ENDS
 from remanence.models.text_stream import TextStream, legal
 
 _SMALL_WINDOW = 4096
 _UNSTATED_WINDOW = 2048
 _ENDS = ("eos", "eot", "eom")
-_END_NAMES = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "</s>")
-# The keys of the markers of a gap, now and before, and the names that they have in models without keys.
+# The keys of the markers of a gap, now and before.
 _GAP_KEYS = (("fim_pre", "prefix"), ("fim_suf", "suffix"), ("fim_mid", "middle"))
-_GAP_NAMES = (
-    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-    ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
-    ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
-    ("▁<PRE>", "▁<SUF>", "▁<MID>"),
-)
-_GAP_ENDS = ("<|fim_pad|>", "<fim_pad>", "<|file_sep|>", "<file_sep>", "<|repo_name|>", "▁<EOT>")
 
 
 class Prompts:
@@ -52,8 +44,8 @@ class Prompts:
         self._bos = bos if header.flag("tokenizer.ggml.add_bos_token", header.tokenizer == "llama") else -1
         self._nothing = next((token for token in (bos, eos) if token >= 0), 0)  # the prompt that says nothing
         ends = {header.number(f"tokenizer.ggml.{end}_token_id", -1) for end in _ENDS}
-        self._ends = frozenset({*ends, *(header.special.get(name, -1) for name in _END_NAMES)} - {-1})
-        self._gap_ends = self._ends | {header.special[name] for name in _GAP_ENDS if name in header.special}
+        self._ends = frozenset({*ends, *(header.special.get(name, -1) for name in TURN_ENDS)} - {-1})
+        self._gap_ends = self._ends | {header.special[name] for name in GAP_ENDS if name in header.special}
         self._gap = gap or _gap(header)
 
     @property
@@ -165,7 +157,7 @@ def _gap(header: GGUFHeader) -> tuple[int, int, int] | None:
         )
         for keys in _GAP_KEYS
     ]
-    named = ([header.special.get(name, -1) for name in names] for names in _GAP_NAMES)
+    named = ([header.special.get(name, -1) for name in names] for names in GAPS)
     for before, after, middle in chain([keyed], named):
         if min(before, after, middle) >= 0:
             return before, after, middle

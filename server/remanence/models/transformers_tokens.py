@@ -7,30 +7,10 @@ from typing import Any
 
 from remanence.models.chat_template import ChatTemplate
 from remanence.models.language_model import ChatMessage, Generation, Infill, LanguageModelError
+from remanence.models.marker_names import GAP_ENDS, GAPS, TURN_ENDS
 from remanence.models.text_stream import legal
 
-# Before, after and middle markers, as code models of the last years name them.
-_GAPS = (
-    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-    ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
-    ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
-    ("<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"),
-    ("▁<PRE>", "▁<SUF>", "▁<MID>"),
-)
-_GAP_ENDS = (
-    "<|fim_pad|>",
-    "<fim_pad>",
-    "<|file_sep|>",
-    "<file_sep>",
-    "<|repo_name|>",
-    "▁<EOT>",
-    "<|endoftext|>",
-)
-_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>")
-_WINDOW = (
-    6  # tokens before the new ones that are decoded with them: a first space depends on what stands before
-)
+_WINDOW = 6  # tokens decoded before the new ones: a first space depends on what stands before it
 _PATIENCE = 16  # tokens that may be held back while they are no whole characters
 
 
@@ -46,11 +26,11 @@ class Tokens:
         added: dict[int, Any] = tokenizer.added_tokens_decoder
         special |= {entry.content: token for token, entry in added.items() if entry.special}
         self._names = {token: name for name, token in special.items()}
-        turns = {special[name] for name in _TURN_ENDS if name in special}
+        turns = {special[name] for name in TURN_ENDS if name in special}
         own = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set[int]()
         self.ends: frozenset[int] = frozenset({*ends, *own, *turns})
-        self._gap_ends = self.ends | {vocabulary[name] for name in _GAP_ENDS if name in vocabulary}
-        found = [names for names in _GAPS if all(name in vocabulary for name in names)]
+        self._gap_ends = self.ends | {vocabulary[name] for name in GAP_ENDS if name in vocabulary}
+        found = [names for names in GAPS if all(name in vocabulary for name in names)]
         self._gap = tuple(vocabulary[name] for name in found[0]) if found else None
         opening: list[int] = tokenizer("", add_special_tokens=True)["input_ids"]
         self._opening = opening[:1] if opening[:1] == [tokenizer.bos_token_id] else []
