@@ -144,7 +144,7 @@ async def test_a_newer_hover_in_the_same_document_stops_the_one_before_and_no_ot
         newer = hover(DOCUMENT)
         assert await first is None
         await until(lambda: len(recalls.begun) == 3 and len(recalls.stopped) == 1)
-        assert activity.requests == 2
+        await until(lambda: activity.requests == 2)  # the stopped one is still on its way out
         recalls.let_go.set()
         assert await asyncio.gather(elsewhere, newer) == [None, None]
         assert len(recalls.stopped) == 1
