@@ -21,7 +21,10 @@ demo: .venv/installed ## a real session with the language server: import, hover,
 	@$(BIN)/python configs/demo/session.py
 
 test: .venv/installed-dev ## every test, the editors' included
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 3 || { \
+	  echo "What failed while other tests kept the machine busy is asked once more, alone."; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; \
+	}
 	@$(MAKE) --no-print-directory test-editors
 
 test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (needs node, npm and chromium)
