@@ -85,6 +85,10 @@ def test_an_empty_summary_is_refused() -> None:
     assert not keeps_particulars(" \n", "nothing special here", "nothing special here")
 
 
+def test_a_speaker_s_own_i_is_no_name() -> None:
+    assert particulars("Where do I find it, and what I've set up with Ines?") == {"Ines"}
+
+
 texts = st.text(st.characters(exclude_categories=["Cs", "Lo"]), max_size=120)
 names = st.sampled_from(
     ["Ines", "Zürich", "42", "3.11.7", "max_size", "os.path.join", "v2", "fooBar", "`a b`", "x/y.py"]

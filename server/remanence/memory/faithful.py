@@ -20,6 +20,7 @@ _IDENTIFIER = re.compile(
 _WORD = re.compile(r"\w[\w'’-]*")
 _SENTENCE = re.compile(r"(?:^|[.!?…:]\s+|\n\s*(?:[-*•>#]+\s*|\d+[.)]\s+)?|[\"“«(]\s*)$")
 _CLOSING = ".,:;!?…"
+_FIRST_PERSON = re.compile(r"I(?:['’]\w+)?")  # English writes itself as if it were a name
 
 
 def keeps_particulars(summary: str, extract: str, source: str) -> bool:
@@ -44,7 +45,7 @@ def particulars(text: str) -> frozenset[str]:
 
 def _names(text: str) -> Iterator[str]:
     for word in _WORD.finditer(text):
-        if not word[0][0].isupper():
+        if not word[0][0].isupper() or _FIRST_PERSON.fullmatch(word[0]):
             continue
         ordinary = not terms.query_stems(f"{word[0]} remanence")[:-1]  # a function word alone gives nothing
         if not (ordinary and _SENTENCE.search(text[max(0, word.start() - 12) : word.start()])):
