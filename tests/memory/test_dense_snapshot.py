@@ -41,9 +41,9 @@ def test_captures_one_by_one_only_add_to_what_is_saved(tmp_path: Path) -> None:
     again = opened(tmp_path)
     assert (len(again), again.revision, again.note) == (3, 3, None)
     for i in range(12):
-        whole, best = index.cosines(vectors[i], ids(1, 2, 3))
-        np.testing.assert_array_equal(again.cosines(vectors[i], ids(1, 2, 3)), (whole, best))
-        assert best[i // 4] == pytest.approx(1, abs=2e-3)
+        near, kept = (each.near(vectors[i], ids(1, 2, 3)) for each in (index, again))
+        np.testing.assert_array_equal((kept.whole, kept.best), (near.whole, near.best))
+        assert near.best[i // 4] == pytest.approx(1, abs=2e-3)
     assert again.verify()
 
 
@@ -94,7 +94,7 @@ def test_the_end_between_the_slots_and_the_header_leaves_the_former_state(
     assert (len(again), again.revision) == (59, 3)
     assert again.verify()
     for row in (0, 39, 40, 59):
-        assert again.cosines(vectors[2 * row + 1], ids(row))[1] == pytest.approx(1, abs=2e-3)
+        assert again.near(vectors[2 * row + 1], ids(row)).best == pytest.approx(1, abs=2e-3)
 
 
 def test_a_snapshot_that_failed_is_made_up_for_by_the_next(
@@ -192,7 +192,7 @@ def test_a_compaction_that_is_not_saved_keeps_the_old_files(
     again = opened(tmp_path)
     assert (len(again), again.revision, len(list(tmp_path.glob("*")))) == (71, 3, 3)
     assert again.verify()
-    assert again.cosines(vectors[2], ids(7))[1] == pytest.approx(1, abs=2e-3)
+    assert again.near(vectors[2], ids(7)).best == pytest.approx(1, abs=2e-3)
 
 
 steps = st.lists(
@@ -241,9 +241,9 @@ def test_it_comes_back_as_it_was_saved_whatever_happened_before(
             assert len(index) == len(held)
             assert index.verify()
             for row, (at, n) in held.items():
-                whole, _ = index.cosines(vectors[at], ids(row))
+                whole = index.near(vectors[at], ids(row)).whole
                 kept = index.vectors(ids(row))
                 assert whole[0] == pytest.approx(1, abs=2e-3)
                 np.testing.assert_allclose(kept[0], vectors[at], atol=2e-3)
-                assert index.cosines(vectors[at + n - 1], ids(row))[1][0] == pytest.approx(1, abs=2e-3)
+                assert index.near(vectors[at + n - 1], ids(row)).best[0] == pytest.approx(1, abs=2e-3)
             assert set(found(index, vectors[0], 40)) == set(held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from dense_samples import D, chunks_of, clustered, found, ids, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remanence.memory.dense import CANDIDATES, DenseIndex
+from remanence.memory import dense
+from remanence.memory.dense import LEAST_CODES, DenseIndex
+from remanence.memory.vector_file import VectorFile
 
 
 def stored(folder: Path) -> np.ndarray:
@@ -50,13 +53,20 @@ def test_rows_without_a_vector_have_no_cosine(tmp_path: Path) -> None:
     index, units = with_parts(tmp_path)
     index.remove(ids(7))
     asked = ids(100, 7, 3, 5000, 0, 3)
-    (whole, best), vectors = index.cosines(units[2, 1], asked), index.vectors(asked)
-    assert np.isnan(whole).tolist() == np.isnan(best).tolist() == [False, True, False, True, True, False]
+    near, vectors = index.near(units[2, 1], asked), index.vectors(asked)
+    missing = [False, True, False, True, True, False]
+    assert np.isnan(near.whole).tolist() == np.isnan(near.best).tolist() == missing
     np.testing.assert_array_equal(vectors, index.vectors(asked))
+    np.testing.assert_array_equal(near.wholes, vectors.astype(np.float16))
     np.testing.assert_allclose(vectors[[0, 2, 5]], units[[99, 2, 2], 0], atol=1e-3)
     assert not vectors[[1, 3, 4]].any()
-    np.testing.assert_array_equal(index.cosines(units[2, 1], asked), (whole, best))
-    assert best[2] == pytest.approx(1, abs=2e-3)
+    assert near.best[2] == pytest.approx(1, abs=2e-3)
+
+
+def test_what_is_found_comes_with_the_vectors_of_the_wholes(tmp_path: Path) -> None:
+    index, units = with_parts(tmp_path)
+    near = index.search(units[41, 2], 5)
+    np.testing.assert_array_equal(near.wholes, units[near.rowids - 1, 0].astype(np.float16))
 
 
 def test_a_replaced_row_leaves_nothing_of_its_old_units(tmp_path: Path) -> None:
@@ -81,8 +91,8 @@ def test_of_a_row_given_twice_the_last_units_count(tmp_path: Path) -> None:
     index = opened(tmp_path)
     index.add(ids(4, 5, 4), units, ids(3, 2, 2))
     assert (len(index), len(stored(tmp_path))) == (2, 4)
-    assert index.cosines(units[1], ids(4))[1] < 0.99
-    assert index.cosines(units[6], ids(4))[1] == pytest.approx(1, abs=2e-3)
+    assert index.near(units[1], ids(4)).best < 0.99
+    assert index.near(units[6], ids(4)).best == pytest.approx(1, abs=2e-3)
 
 
 def test_removing_wipes_every_unit(tmp_path: Path) -> None:
@@ -174,7 +184,7 @@ def test_search_equals_brute_force_where_all_are_candidates(
     tmp_path_factory: pytest.TempPathFactory, rows: dict[int, int], seed: int, chunk: int
 ) -> None:
     counts = np.array(list(rows.values()))
-    assert counts.sum() <= CANDIDATES
+    assert counts.sum() <= LEAST_CODES
     vectors, query = clustered(int(counts.sum()), seed=seed), clustered(1, seed=seed + 1)[0]
     with chunks_of(chunk):
         index = opened(tmp_path_factory.mktemp("dense"))
@@ -184,3 +194,37 @@ def test_search_equals_brute_force_where_all_are_candidates(
     best = {row: max(vectors[at : at + n] @ query) for (row, n), at in zip(rows.items(), starts, strict=True)}
     assert near.rowids.tolist() == list(dict.fromkeys(near.rowids.tolist()))
     assert dict(zip(near.rowids.tolist(), near.best.tolist(), strict=True)) == pytest.approx(best, abs=2e-3)
+
+
+def test_the_nearest_are_found_though_they_lie_in_one_chunk_of_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense, "LEAST_CODES", 40)
+    monkeypatch.setattr(dense, "_PER_DOUBLING", 0)
+    vectors, query = clustered(4000), clustered(1, seed=1)[0]
+    near = np.arange(128, 168)  # all of them in the third chunk of 64
+    vectors[near] = query + 0.02 * clustered(40, seed=2)
+    with chunks_of(64):
+        index = opened(tmp_path)
+        index.add(np.arange(4000), vectors)
+        assert sorted(found(index, query, 40)) == near.tolist()
+
+
+@pytest.mark.skipif(not hasattr(os, "pread"), reason="Windows reads otherwise")
+def test_vectors_that_lie_close_together_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = clustered(300).astype(np.float16)
+    file = VectorFile.create(tmp_path, D)
+    file.write(0, vectors)
+    reads: list[int] = []
+    pread = os.pread
+
+    def counted(descriptor: int, size: int, at: int) -> bytes:
+        reads.append(size)
+        return pread(descriptor, size, at)
+
+    monkeypatch.setattr(os, "pread", counted)
+    for rows in ([0, 2, 5, 100, 101, 299], [7], [], list(range(300))):
+        np.testing.assert_array_equal(file.gather(ids(*rows)), vectors[rows])
+    assert [size // (2 * D) for size in reads] == [6, 2, 1, 1, 300]

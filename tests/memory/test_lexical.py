@@ -359,3 +359,17 @@ def test_files_are_private(tmp_path: Path) -> None:
     assert (tmp_path / "lexical").stat().st_mode & 0o077 == 0
     modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "lexical" / "segments").iterdir()}
     assert {mode for name, mode in modes.items() if not name.endswith(".lock")} == {0}
+
+
+def test_how_much_a_term_says_follows_each_commit(tmp_path: Path) -> None:
+    index = filled(tmp_path, row(1, "a socket"), row(2, "a lifetime"))
+    before = index.query("socket lifetime")
+    assert before.idf.tolist() == index.query("socket lifetime").idf.tolist()
+    index.add([row(3, "another socket")])
+    assert index.query("socket lifetime").idf.tolist() == before.idf.tolist()  # not committed yet
+    index.commit(3)
+    after = index.query("socket lifetime")
+    assert after.terms == ("lifetim", "socket")
+    assert after.idf[0] > after.idf[1] == pytest.approx(float(np.log1p(1.5 / 2.5)))
+    index.give_back_pages()
+    assert index.query("socket lifetime").idf.tolist() == after.idf.tolist()

@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from remanence import __version__
 from remanence.engine import messages as m
+from remanence.engine.foreground import waited_for
 from remanence.engine.parsing import parse_request
 from remanence.engine.streaming import as_response, events_of
 from remanence.engine.verbs import VERBS, EngineError, Handler, StreamHandler
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _HTTP_STATUS = {"invalid": 400, "not_found": 404, "unavailable": 503, "cancelled": 499, "internal": 500}
 _LARGEST_BODY = 64 * 2**20
 _THREADS = 4
+# Background work steps aside from the request's arrival on: to read and write it is Python's work too.
+_HURRIED = frozenset({"recall", "complete", "enrich_prompt", "memory", "capture"})
 
 
 class Activity:
@@ -63,12 +66,13 @@ def create_app(
             return _error(EngineError("not_found", f"There is no verb {name!r}."))
         activity.requests += 1
         try:
-            message = parse_request(await _body(request), VERBS[name].request)
-            if VERBS[name].streams:
-                return StreamingResponse(
-                    _lines(events_of(streams[name], message), activity), media_type="application/x-ndjson"
-                )
-            return await _run(request, handlers[name], message, threads)
+            with waited_for() if name in _HURRIED else nullcontext():
+                message = parse_request(await _body(request), VERBS[name].request)
+                if VERBS[name].streams:
+                    return StreamingResponse(
+                        _lines(events_of(streams[name], message), activity), media_type="application/x-ndjson"
+                    )
+                return await _run(request, handlers[name], message, threads)
         except EngineError as error:
             return _error(error)
         except ClientDisconnect:

@@ -19,6 +19,7 @@ from pathlib import Path
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _MADV_DONTNEED = 4
 _PAGE = 4096
+_LINE = 200  # bytes, at least as many as there are
 _MB = 2**20
 _MUCH = 300 * _MB  # below that the pages are of more use than the room
 _GROWTH = 16 * _MB
@@ -43,9 +44,11 @@ class MappedPages:
             self._thread.start()
 
     def searched(self) -> None:
-        """A search has touched the index."""
+        """A search has touched the index. Whether that is much is looked up here: to wake a thread takes
+        longer, just when the answer is to be sent."""
         self._unrested = True
-        self._searched.set()
+        if _LIBC is not None and not self._searched.is_set() and self._is_much():
+            self._searched.set()
 
     def rest(self) -> bool:
         """Nobody has searched for a while: give back what searches touched since the last rest, if any."""
@@ -62,19 +65,26 @@ class MappedPages:
 
     def _run(self) -> None:
         while self._searched.wait() and not self._closing.is_set():
-            self._searched.clear()
-            whole, mapped = resident()
-            if whole > _MUCH and mapped - (self._least or 0) > max(_GROWTH, whole // _SHARE):
+            if self._is_much():
                 self._give_back()
                 left = resident()[1]  # more than there need be while a search still holds the old files
                 self._least = left if self._least is None else min(self._least, left)
                 self._closing.wait(_PAUSE_SECONDS)
+            self._searched.clear()
+            if self._closing.is_set():  # whose signal was cleared just now
+                return
+
+    def _is_much(self) -> bool:
+        """Whether searches have made much of the index this process's memory."""
+        whole, mapped = resident()
+        return whole > _MUCH and mapped - (self._least or 0) > max(_GROWTH, whole // _SHARE)
 
 
 def resident() -> tuple[int, int]:
     """Bytes of this process in memory, and how many of them are pages of files; zeros where unknown."""
     try:
-        _, whole, mapped, *_ = Path("/proc/self/statm").read_text().split()
+        with open("/proc/self/statm", "rb", buffering=0) as file:
+            _, whole, mapped, *_ = file.read(_LINE).split()
         return int(whole) * _PAGE, int(mapped) * _PAGE
     except (OSError, ValueError):
         return 0, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,8 +16,9 @@ from remanence.memory.vector_file import VectorFile, widened
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 
-_WHOLE_BESIDE = np.float32(0.5)  # how much the whole counts beside the best unit when rows are chosen
 _UNITS_PER_ROW = 2  # read at most, on the mean
+_SHARES = 3  # of what one chunk would hold of the nearest, if they were spread evenly
+_FAR = 1 << 14  # bits: more than any code has
 _AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
 
 
@@ -59,10 +60,10 @@ def nearest(
     wanted: int,
     rows: int,
     cancelled: Callable[[], bool],
-) -> tuple[Rowids, Floats, Floats]:
+) -> tuple[Rowids, Floats, Floats, Halves]:
     """Of the rows of the `wanted` units whose codes are nearest to that of `query` (d,), unit norm, the most
     likely `rows`: their numbers (n,), the cosines of their wholes (n,) and of the best unit that was read
-    (n,), which is the whole where that is nearer.
+    (n,), which is the whole where that is nearer; and their wholes (n, d).
 
     What is read from the disk is chosen by the query against the signs of the vectors, which tells more than
     its signs against theirs. Raises Cancelled, IndexReadError.
@@ -76,7 +77,7 @@ def nearest(
     slots, owners, guess = slots[order], owners[order], guess[order]
     found, first, at = np.unique(owners, return_index=True, return_inverse=True)
     firsts, counts = view.find(found.astype(np.int64))
-    sums = guess[first] + _WHOLE_BESIDE * _by_signs(view, firsts, query)
+    sums = guess[first] + _by_signs(view, firsts, query)
     sums[counts == 0] = -np.inf  # removed meanwhile
     likely = np.zeros(len(found), dtype=np.bool_)
     likely[np.argsort(-sums, kind="stable")[:rows]] = True
@@ -86,12 +87,13 @@ def nearest(
     read[first[likely]] = True
     units, wholes = slots[read], firsts[likely]
     places, back = np.unique(np.concatenate([units, wholes]), return_inverse=True)
-    near = _dot(searched.vectors, places, query)[back]
+    vectors = searched.vectors.gather(places)
+    near = np.einsum("id,d->i", widened(vectors), query)[back]  # `@` starts threads
     best = np.full(len(found), -1, dtype=np.float32)
     np.maximum.at(best, at[read], near[: len(units)])
     whole, best, found = near[len(units) :], best[likely], found[likely].astype(np.int64)
     live = view.rows(wholes) >= 0  # what was removed meanwhile may have been read half wiped
-    return found[live], whole[live], np.maximum(whole, best)[live]
+    return found[live], whole[live], np.maximum(whole, best)[live], vectors[back[len(units) :][live]]
 
 
 def _by_signs(view: View, slots: Rowids, query: Floats) -> Floats:
@@ -100,66 +102,102 @@ def _by_signs(view: View, slots: Rowids, query: Floats) -> Floats:
     return np.einsum("id,d->i", signs, query)
 
 
-def _dot(vectors: VectorFile, slots: Rowids, query: Floats) -> Floats:
-    """The product of `query` (d,) with the vector in each of these slots, ascending: (n,)."""
-    starts = np.flatnonzero(np.diff(slots, prepend=-2) != 1)  # those that lie together are read together
-    lengths = np.diff(starts, append=len(slots))
-    return np.einsum("id,d->i", widened(vectors.read(slots[starts], lengths)), query)
-
-
 def _nearest_codes(
     view: View, query: Floats, among: Rowids | None, wanted: int, cancelled: Callable[[], bool]
 ) -> tuple[Rowids, NDArray[np.int32]]:
     """The `wanted` slots with the nearest codes, and the row of each. Raises Cancelled."""
     code = sign_codes(query[None])
     faiss.omp_set_num_threads(1)  # a setting of the calling thread, hence here and not once
-    distances = [np.empty(0, dtype=np.int32)]
-    places = [np.empty(0, dtype=np.int64)]
-    rows = [np.empty(0, dtype=np.int32)]
-    for start, slots, codes, owners in _parts(view, among):
+    # of one among many chunks a share is enough, unless the nearest lie together
+    share = wanted if among is not None else min(wanted, 1 + _SHARES * wanted * CHUNK // max(view.count, 1))
+    found: list[_Found] = []
+    for part in _parts(view, among):
         if cancelled():
             raise Cancelled
-        depth = wanted
-        while True:
-            depth = min(depth, len(codes))
-            distance, found = faiss.knn_hamming(code, codes, depth, variant="mc")
-            owned = owners[found[0]]
-            live = owned >= 0
-            # blanked slots have a code too and may crowd the nearest: look further until enough are live
-            if np.count_nonzero(live) >= 0.8 * wanted or depth == len(codes):
-                break
-            depth *= 2
-        distances.append(distance[0][live])
-        at = found[0][live]
-        places.append(start + (at if slots is None else slots[at]))
-        rows.append(owned[live])
-    near = np.argsort(np.concatenate(distances).astype(np.int16), kind="stable")[:wanted]  # 16 bits: by radix
-    return np.concatenate(places)[near], np.concatenate(rows)[near]
+        found.append(_nearest_in(part, code, share))
+    near, farthest = _nearest_of(found, wanted)
+    if share < wanted and any(each.beyond < farthest for each in found):
+        for i, part in enumerate(_parts(view, among)):
+            if found[i].beyond < farthest:
+                found[i] = _nearest_in(part, code, wanted)
+        near, _ = _nearest_of(found, wanted)
+    if not found:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
+    slots, rows = (
+        np.concatenate(each) for each in zip(*((one.slots, one.rows) for one in found), strict=True)
+    )
+    return slots[near], rows[near]
 
 
-def _parts(view: View, among: Rowids | None) -> Iterator[tuple[int, Rowids | None, Codes, NDArray[np.int32]]]:
-    """Slots in the scope, a chunk at a time, none of them empty: the first of the chunk, which from there on
-    they are (None: one after another), codes and rows."""
+def _nearest_of(found: Sequence[_Found], wanted: int) -> tuple[Rowids, int]:
+    """Which of all that was found are the `wanted` nearest; and how far away the last of these is."""
+    distances = np.concatenate([np.empty(0, dtype=np.int16), *(each.distances for each in found)])
+    near = np.argsort(distances, kind="stable")[:wanted]  # 16 bits: by radix
+    return near, int(distances[near[-1]]) if len(near) == wanted else _FAR
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Slots to be compared: the first of their chunk, which from there on they are (None: one after another),
+    their codes and rows."""
+
+    start: int
+    slots: Rowids | None
+    codes: Codes
+    rows: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The nearest of a part: their Hamming distances, int16 (n,), slots (n,) and rows (n,); and how far away
+    the others are at least."""
+
+    distances: NDArray[np.int16]
+    slots: Rowids
+    rows: NDArray[np.int32]
+    beyond: int
+
+
+def _nearest_in(part: _Part, code: Codes, wanted: int) -> _Found:
+    """The slots of a part, about `wanted` of them, that have the nearest codes and belong to a row."""
+    depth = wanted
+    while True:
+        depth = min(depth, len(part.codes))
+        distance, found = faiss.knn_hamming(code, part.codes, depth, variant="mc")
+        at = found[0]
+        rows = part.rows[at]
+        live = rows >= 0
+        # blanked slots have a code too and may crowd the nearest: look further until enough are live
+        if np.count_nonzero(live) >= 0.8 * wanted or depth == len(part.codes):
+            break
+        depth *= 2
+    beyond = int(distance[0, -1]) if depth < len(part.codes) else _FAR
+    slots = part.start + (at if part.slots is None else part.slots[at])
+    return _Found(distance[0][live].astype(np.int16), slots[live], rows[live], beyond)
+
+
+def _parts(view: View, among: Rowids | None) -> Iterator[_Part]:
+    """Slots in the scope, a chunk at a time, none of them empty."""
     if among is None:
         for start, chunk in view.runs():
-            yield start, None, chunk.codes, chunk.rows
+            yield _Part(start, None, chunk.codes, chunk.rows)
     elif len(among) * 16 < view.count:
         slots = np.sort(span_slots(*view.find(np.unique(among))))
         for start in range(0, len(slots), CHUNK):
             part = slots[start : start + CHUNK]
-            yield 0, part, view.codes(part), view.rows(part)
+            yield _Part(0, part, view.codes(part), view.rows(part))
     else:
         yield from _masked(view, among)
 
 
-def _masked(view: View, among: Rowids) -> Iterator[tuple[int, Rowids | None, Codes, NDArray[np.int32]]]:
+def _masked(view: View, among: Rowids) -> Iterator[_Part]:
     beyond = int(among.max(initial=0)) + 1
     inside = np.zeros(beyond + 1, dtype=np.bool_)  # the last stands for every other row, and for nobody: -1
     inside[among[among >= 0]] = True
     for start, chunk in view.runs():
         at = np.flatnonzero(inside[np.minimum(chunk.rows, beyond)])
         if len(at):
-            yield start, at, chunk.codes[at], chunk.rows[at]
+            yield _Part(start, at, chunk.codes[at], chunk.rows[at])
 
 
 def cosines(
@@ -167,15 +205,16 @@ def cosines(
     query: Floats,
     rowids: Rowids,
     cancelled: Callable[[], bool] = never,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Halves]:
     """Cosines of `query` (d,), of unit norm, to the whole and to the best unit of each row: both (n,),
-    nan for a row that is not there.
+    nan for a row that is not there; and their wholes (n, d), zeros for such a row.
 
     Raises Cancelled, IndexReadError.
     """
     view = searched.slots
     whole = np.full(len(rowids), np.nan, dtype=np.float32)
     best = whole.copy()
+    wholes = np.zeros((len(rowids), len(query)), dtype=np.float16)
     firsts, counts = view.find(rowids)
     there = np.flatnonzero(counts)
     there = there[np.argsort(firsts[there], kind="stable")]
@@ -185,11 +224,12 @@ def cosines(
             raise Cancelled
         if len(part) == 0:
             continue
-        read = widened(searched.vectors.read(firsts[part], counts[part]))
-        each = np.einsum("id,d->i", read, query)  # `@` starts threads
+        read = searched.vectors.read(firsts[part], counts[part])
+        each = np.einsum("id,d->i", widened(read), query)  # `@` starts threads
         starts = np.cumsum(counts[part]) - counts[part]
         live = view.rows(firsts[part]) >= 0  # what was removed meanwhile may have been read half wiped
         part, firsts_read = part[live], starts[live]
         whole[part] = each[firsts_read]
         best[part] = np.maximum.reduceat(each, starts)[live]
-    return whole, best
+        wholes[part] = read[firsts_read]
+    return whole, best, wholes

@@ -38,6 +38,7 @@ _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
 _PREFIX_EXPANSIONS = 40
 _TYPED_WORDS = 16
+_REMEMBERED = 5000  # terms, and how many documents have each: half a megabyte
 _TYPED = 2000  # characters: the end of what was typed
 
 
@@ -59,6 +60,21 @@ class LexicalQuery:
         return cls((), nothing, nothing, np.empty(0, dtype=np.bool_))
 
 
+class _Frequencies(dict[str, int]):
+    """In how many documents of a searcher's a field has each term asked for; the last ones are remembered."""
+
+    def __init__(self, searcher: tantivy.Searcher, field: str) -> None:
+        super().__init__()
+        self.searcher = searcher
+        self._field = field
+
+    def __missing__(self, term: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = self[term] = self.searcher.doc_freq(self._field, term)
+        return found
+
+
 class LexicalIndex:
     """The Tantivy index in one folder. One writer at a time; searches run beside it in any thread."""
 
@@ -71,7 +87,7 @@ class LexicalIndex:
         self._folder = folder
         self._index = index
         self._held = held
-        self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
+        self._see(index)
         self._schema = index.schema
         self._writer: tantivy.IndexWriter | None = None
         self._writing = threading.RLock()
@@ -152,13 +168,19 @@ class LexicalIndex:
                     self._held.commit()
                     self._writer.commit()
                     self._index.reload()
-                    self._searcher = self._index.searcher()
+                    self._see(self._index)
                 self._write_state(revision)
                 self._held.remove_strays()
                 make_private(self._folder / "segments")
             except (ValueError, OSError) as error:
                 raise self._write_failed(error) from error
             self.revision = revision
+
+    def _see(self, index: tantivy.Index) -> None:
+        """Search what is committed now."""
+        self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
+        self._in_texts = _Frequencies(self._searcher, "body")
+        self._in_questions = _Frequencies(self._searcher, "question")
 
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:
@@ -178,14 +200,14 @@ class LexicalIndex:
 
     def query(self, text: str) -> LexicalQuery:
         """Any text, prose or code, as weighed terms. Nothing in it is query syntax."""
-        searcher = self._searcher
         stems = terms.query_stems(text)
-        found = np.array([searcher.doc_freq("body", stem) for stem in stems], dtype=np.float32)
-        count = max(searcher.num_docs, 1)
+        in_texts, in_questions = self._in_texts, self._in_questions
+        found = np.array([in_texts[stem] for stem in stems], dtype=np.float32)
+        count = max(in_texts.searcher.num_docs, 1)
         idf = _idf(found, count)
         order = np.argsort(-idf, kind="stable")[:_MOST_TERMS]
         chosen = tuple(stems[int(i)] for i in order)
-        asked = np.array([searcher.doc_freq("question", stem) for stem in chosen], dtype=np.float32)
+        asked = np.array([in_questions[stem] for stem in chosen], dtype=np.float32)
         return LexicalQuery(chosen, idf[order], _idf(asked, count), found[order] > 0)
 
     def search(
@@ -269,7 +291,8 @@ class LexicalIndex:
             return
         try:
             index = _open_tantivy(self._folder / "segments")
-            self._index, self._searcher = index, index.searcher()
+            self._index = index
+            self._see(index)
         except (ValueError, OSError) as error:
             raise IndexReadError(f"The lexical index cannot be opened: {error}") from error
         finally:

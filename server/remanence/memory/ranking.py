@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +47,63 @@ def with_priors(
     ranked: Sequence[Ranked], query: RecallQuery, query_terms: Sequence[str], span: Span | None
 ) -> list[Ranked]:
     """Move rows by where the user is, when they mean, and how new each is; best first."""
-    phrases = _phrases(query.text)
-    texts = [f"{each.row.question}\n{each.row.answer}".lower() for each in ranked] if phrases else []
+    phrases = _phrases_said(ranked, query.text)
+    named = _keywords_said(ranked, query_terms)
+    place = query.place
+    moved: list[Ranked] = []
+    for each, share, keywords in zip(ranked, phrases, named, strict=True):
+        row, score, why = each.row, each.score, each.why
+        if place.uri and row.uri == place.uri:
+            score += _SAME_FILE
+            why = (*why, "same file")
+        if place.workspace and row.workspace == place.workspace:
+            score += _SAME_WORKSPACE
+            why = (*why, "same workspace")
+        if place.language_id and row.language_id == place.language_id:
+            score += _SAME_LANGUAGE
+        score += keywords
+        score += _PHRASES * share
+        if share >= 0.5:
+            why = (*why, "says it in the same words")
+        time = row.time
+        if span is not None and span.since <= time <= span.until:
+            score += _IN_SPAN
+            why = (*why, f"from {span.phrase.strip()}, as asked")
+        score += _RECENT * 0.5 ** (max(query.now_ms - time, 0) / _RECENT_HALF_LIFE_MS)
+        moved.append(Ranked(row, score, each.candidate, why))
+    return sorted(moved, key=lambda each: -each.score)
+
+
+def _phrases_said(ranked: Sequence[Ranked], query: str) -> list[float]:
+    """The share of the query's phrases that each row says."""
+    phrases = _phrases(query)
+    if not phrases:
+        return [0.0] * len(ranked)
+    texts = [f"{each.row.question}\n{each.row.answer}".lower() for each in ranked]
     together = "\n".join(texts)
     said = [phrase for phrase in phrases if phrase in together]  # of most queries no phrase is in any of them
-    shares = [sum([phrase in text for phrase in said]) / len(phrases) for text in texts] if said else []
-    hints = tuple({clue for term in query_terms for clue in clues(term)})
-    moved = (
-        _moved(each, query, query_terms, hints, span, share)
-        for each, share in zip(ranked, shares or repeat(0.0), strict=False)
-    )
-    return sorted(moved, key=lambda each: -each.score)
+    if not said:
+        return [0.0] * len(ranked)
+    return [sum([phrase in text for phrase in said]) / len(phrases) for text in texts]
+
+
+def _keywords_said(ranked: Sequence[Ranked], query_terms: Sequence[str]) -> list[float]:
+    """What each row gains by the query's terms that are among its keywords."""
+    gained = [0.0] * len(ranked)
+    written = [" ".join(each.row.keywords) for each in ranked]
+    plain = [keywords.lower().replace("_", "") for keywords in written]
+    together = "\n".join(plain)
+    wanted = set(query_terms)
+    hints = [hint for hint in {clue for term in wanted for clue in clues(term)} if hint in together]
+    for i, keywords in enumerate(plain):
+        for hint in hints if keywords.isascii() else ("",):
+            if hint in keywords:
+                if keywords and wanted:
+                    gained[i] = (
+                        _KEYWORDS * len(wanted.intersection(terms.stems(written[i]))) / len(query_terms)
+                    )
+                break
+    return gained
 
 
 def _phrases(text: str) -> list[str]:
@@ -67,43 +112,6 @@ def _phrases(text: str) -> list[str]:
     runs = [" ".join(words[i : i + _PHRASE]) for i in range(len(words) - _PHRASE + 1)]
     step = max(1, len(runs) / _MOST_PHRASES)
     return [runs[int(i * step)] for i in range(min(len(runs), _MOST_PHRASES))]
-
-
-def _moved(
-    each: Ranked,
-    query: RecallQuery,
-    query_terms: Sequence[str],
-    hints: Sequence[str],
-    span: Span | None,
-    phrases: float,
-) -> Ranked:
-    """The row moved; `hints` are the clues of the query's terms, `phrases` is the share of the query's
-    phrases that it says."""
-    row, place = each.row, query.place
-    why = list(each.why)
-    score = each.score
-    if place.uri and row.uri == place.uri:
-        score += _SAME_FILE
-        why.append("same file")
-    if place.workspace and row.workspace == place.workspace:
-        score += _SAME_WORKSPACE
-        why.append("same workspace")
-    if place.language_id and row.language_id == place.language_id:
-        score += _SAME_LANGUAGE
-    if row.keywords and query_terms:
-        keywords = " ".join(row.keywords)
-        written = keywords.lower().replace("_", "")
-        if not written.isascii() or any(hint in written for hint in hints):
-            score += _KEYWORDS * len(set(query_terms).intersection(terms.stems(keywords))) / len(query_terms)
-    score += _PHRASES * phrases
-    if phrases >= 0.5:
-        why.append("says it in the same words")
-    if span is not None and span.since <= row.time <= span.until:
-        score += _IN_SPAN
-        why.append(f"from {span.phrase.strip()}, as asked")
-    age = max(query.now_ms - row.time, 0)
-    score += _RECENT * 0.5 ** (age / _RECENT_HALF_LIFE_MS)
-    return Ranked(row, score, each.candidate, tuple(why))
 
 
 def demote_superseded(ranked: Sequence[Ranked]) -> list[Ranked]:

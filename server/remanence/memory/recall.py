@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory import fusion
-from remanence.memory.candidates import Candidates, Rowids, Sides
+from remanence.memory.candidates import Candidates, Rowids, Said, Sides, said_of
 from remanence.memory.context import lent_by_neighbours
 from remanence.memory.dense import Cancelled, DenseIndex, Near, never
 from remanence.memory.fresh import fresh_evidence
@@ -25,6 +25,7 @@ from remanence.memory.reranking import Reranker, reranked
 from remanence.memory.rows import Row, Rows
 from remanence.memory.time_expressions import find_span
 from remanence.memory.validity import earlier_below_later
+from remanence.memory.vector_file import widened
 
 _DEPTH = 100  # candidates from each side, or as many as asked for; both then say what they know of all
 _IN_CONTEXT = 40  # looked at together with their neighbours, or three times what was asked for
@@ -108,14 +109,21 @@ def recall(
         _AHEAD.submit(embedder.encode_query, query.meaning) if embedder is not None and use_dense else None
     )
     words = lexical.query(query.words) if lexical is not None else LexicalQuery.empty()
+    written = surface_words(query.words)  # this and the next could wait, but the vector is not there yet
+    span = find_span(query.text[:_OPENING], query.now_ms)
+    fresh = rows.unindexed(indexed, _FRESH) if lexical is not None and use_lexical else []
     try:
-        found = _by_words(query, words, lexical, among) if lexical is not None and use_lexical else _none()
+        said = (
+            said_of(lexical, words, _by_words(query, words, lexical, among))
+            if lexical is not None and use_lexical
+            else None
+        )
         _check(cancelled)
         sides = Sides(words, lexical, dense, encoding.result() if encoding is not None else None)
         _check(cancelled)
         near = _by_meaning(query, sides, among, cancelled)
         _check(cancelled)
-        candidates = sides.know(np.union1d(near.rowids, found), near)
+        candidates = sides.know(_either(near, said), near, said)
     except IndexReadError:
         if not use_dense:
             raise
@@ -123,10 +131,10 @@ def recall(
         use_lexical = False
         sides = Sides(words, None, dense, encoding.result() if encoding is not None else None)
         near = _by_meaning(query, sides, among, cancelled)
-        candidates = sides.know(near.rowids, near)
+        candidates = sides.know(_either(near, None), near)
     _check(cancelled)
-    if lexical is not None and use_lexical:
-        candidates = _with_fresh(candidates, sides, rows.unindexed(indexed, _FRESH), among)
+    if use_lexical:
+        candidates = _with_fresh(candidates, sides, fresh, among)
 
     by = fusion.weights(use_dense, use_lexical)
     strength = fusion.strength(candidates.evidence, dense=use_dense, lexical=use_lexical)
@@ -155,7 +163,7 @@ def recall(
         for i in kept.tolist()
         if (row := by_row.get(int(context.candidates.rowids[i]))) is not None
     ]
-    ranked = with_priors(ranked, query, words.terms, find_span(query.text[:_OPENING], query.now_ms))
+    ranked = with_priors(ranked, query, words.terms, span)
     ranked = collapse_duplicates(ranked, context.vectors)
     not_reranked: str | None = None
     if reranker is not None:
@@ -166,7 +174,6 @@ def recall(
     if query.min_score is not None:
         ranked = [each for each in ranked if each.score >= query.min_score]
     _check(cancelled)
-    written = surface_words(query.words)
     held: list[list[bool]] | None = context.candidates.held.tolist() if sides.lexical is not None else None
     memories = tuple(
         Recalled(
@@ -189,23 +196,30 @@ def _by_words(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, am
 
 def _by_meaning(
     query: RecallQuery, sides: Sides, among: Rowids | None, cancelled: Callable[[], bool]
-) -> Near:
-    """The rows nearest to the query's vector, and their cosines."""
+) -> Near | None:
+    """The rows nearest to the query's vector, where it has one."""
     if sides.dense is None or sides.vector is None:
-        nothing = np.empty(0, dtype=np.float32)
-        return Near(_none(), nothing, nothing)
+        return None
     return sides.dense.search(sides.vector, max(_DEPTH, query.limit), among, cancelled)
+
+
+def _either(near: Near | None, said: Said | None) -> Rowids:
+    """The rows that one of both sides found, ascending."""
+    found = [side.rowids for side in (near, said) if side is not None]
+    return np.unique(np.concatenate(found)) if found else _none()
 
 
 def _with_fresh(candidates: Candidates, sides: Sides, fresh: list[Row], among: Rowids | None) -> Candidates:
     """The candidates, and what was captured a moment ago and shares a word with the query."""
+    if not fresh:
+        return candidates
     known = {int(rowid) for rowid in candidates.rowids}
     new = [row for row in fresh if row.row not in known and (among is None or bool(np.isin(row.row, among)))]
     new, body, question, held = fresh_evidence(new, sides.words)
     if not new:
         return candidates
     rowids = np.array([row.row for row in new], dtype=np.int64)
-    return candidates.then(sides.know_fresh(rowids, body, question, held))
+    return candidates.then(sides.know_fresh(Said(rowids, body, question, held)))
 
 
 def _in_context(
@@ -214,17 +228,21 @@ def _in_context(
     """The best candidates and the turns beside them, each with what its neighbours lend it."""
     chosen = candidates.of(kept)
     turns = rows.turns(chosen.rowids.tolist())
-    beside = [number for turn in turns.values() for number in (turn.before, turn.after) if number is not None]
-    new = np.setdiff1d(np.array(beside, dtype=np.int64), chosen.rowids)
+    beside = {number for turn in turns.values() for number in (turn.before, turn.after) if number is not None}
+    beside.difference_update(chosen.rowids.tolist())
     if among is not None:
-        new = np.intersect1d(new, among)
-    known = np.flatnonzero(np.isin(candidates.rowids, new))
-    chosen = chosen.then(candidates.of(known))
-    new = np.setdiff1d(new, candidates.rowids)
-    if len(new):
-        chosen = chosen.then(sides.know(new))
-    turns |= rows.turns(chosen.rowids[len(kept) :].tolist())
-    vectors = sides.dense.vectors(chosen.rowids) if sides.dense is not None and len(chosen.rowids) else None
+        beside = set(np.intersect1d(np.array(list(beside), dtype=np.int64), among).tolist())
+    if beside:
+        at = {rowid: i for i, rowid in enumerate(candidates.rowids.tolist()) if rowid in beside}
+        new = sorted(beside.difference(at))
+        chosen = chosen.then(candidates.of(np.array(list(at.values()), dtype=np.int64)))
+        if new:
+            chosen = chosen.then(sides.know(np.array(new, dtype=np.int64)))
+        turns |= rows.turns(chosen.rowids[len(kept) :].tolist())
+    vectors = None
+    if sides.dense is not None and len(chosen.rowids):
+        known = sides.vector is not None
+        vectors = widened(chosen.wholes) if known else sides.dense.vectors(chosen.rowids)
     lent = lent_by_neighbours(chosen.rowids, turns, chosen.held, sides.words.idf, vectors, sides.vector, by)
     return _InContext(chosen, fusion.scores(chosen.evidence, by), lent, vectors)
 

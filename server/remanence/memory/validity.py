@@ -69,6 +69,8 @@ _SAME_THING = 0.4  # cosine of the two wholes
 _AS_GOOD = 0.7  # of the earlier one's score, which the later one must reach
 _ABOVE = 0.001
 _READ = 1000  # characters of each side in which a change is looked for
+_REMEMBERED = 10_000  # texts, by their hashes, of which it is known whether they say it: a megabyte
+_SAYS: dict[int, bool] = {}
 
 
 def earlier_below_later(
@@ -81,39 +83,47 @@ def earlier_below_later(
     """
     if vectors is None or len(ranked) < 2:
         return list(ranked)
-    by_conversation: dict[str, list[int]] = {}
-    for i, each in enumerate(ranked):
-        if each.row.conversation_id:
-            by_conversation.setdefault(each.row.conversation_id, []).append(i)
+    # the earliest first, so that the latest of many ends up on top
+    places = sorted(
+        (i for i, each in enumerate(ranked) if each.row.conversation_id), key=lambda i: ranked[i].row.row
+    )
+    numbers: dict[str, int] = {}
+    talks = np.array([numbers.setdefault(ranked[i].row.conversation_id, len(numbers)) for i in places])
+    candidates = [ranked[i].candidate for i in places]
+    theirs = vectors[candidates]
+    same = np.tril(talks[:, None] == talks, -1)  # [later, earlier]
+    same &= np.einsum("id,jd->ij", theirs, theirs) >= _SAME_THING
+    weighed = held[candidates] * idf
+    common = np.einsum("it,jt->ij", weighed, held[candidates])  # [i, j]: what i holds and j too
+    same &= (common >= _SAME_WORDS * weighed.sum(axis=1)[:, None]).T
     moved = list(ranked)
-    for places in by_conversation.values():
-        if len(places) < 2:
+    for at in np.flatnonzero(same.any(axis=1)).tolist():
+        later = moved[places[at]]
+        changed = [
+            before
+            for before in np.flatnonzero(same[at]).tolist()
+            if later.score >= _AS_GOOD * moved[places[before]].score
+        ]
+        if not changed or not _says_change(later):
             continue
-        places.sort(key=lambda i: ranked[i].row.row)
-        candidates = [ranked[i].candidate for i in places]
-        theirs = vectors[candidates]
-        alike = np.einsum("id,jd->ij", theirs, theirs) >= _SAME_THING
-        weighed = held[candidates] * idf
-        common = np.einsum("it,jt->ij", weighed, held[candidates])  # [i, j]: what i holds and j too
-        alike &= (common >= _SAME_WORDS * weighed.sum(axis=1)[:, None]).T
-        for at in range(1, len(places)):  # the earliest first, so that the latest of many ends up on top
-            later = moved[places[at]]
-            if not alike[at, :at].any() or not _says_change(later):
-                continue
-            top = later.score
-            for before in np.flatnonzero(alike[at, :at]).tolist():
-                earlier = moved[places[before]]
-                if later.score < _AS_GOOD * earlier.score:
-                    continue
-                top = max(top, earlier.score + _ABOVE)
-                moved[places[before]] = replace(
-                    earlier, why=(*earlier.why, "changed later in the conversation")
-                )
-            if top > later.score:
-                moved[places[at]] = replace(later, score=top)
+        top = later.score
+        for before in changed:
+            earlier = moved[places[before]]
+            top = max(top, earlier.score + _ABOVE)
+            moved[places[before]] = replace(earlier, why=(*earlier.why, "changed later in the conversation"))
+        if top > later.score:
+            moved[places[at]] = replace(later, score=top)
     return sorted(moved, key=lambda each: -each.score)
 
 
 def _says_change(each: Ranked) -> bool:
-    said = f"{each.row.question[:_READ]}\n{each.row.answer[:_READ]}".lower()
-    return any(phrase in said for phrase in _CHANGE)
+    question, answer = each.row.question[:_READ], each.row.answer[:_READ]
+    key = hash((question, answer))  # to look forty phrases up takes ten times as long
+    says = _SAYS.get(key)
+    if says is None:
+        said = f"{question}\n{answer}".lower()
+        says = any(phrase in said for phrase in _CHANGE)
+        if len(_SAYS) >= _REMEMBERED:
+            _SAYS.clear()
+        _SAYS[key] = says
+    return says

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from remanence.memory.index_files import IndexReadError, open_private
 
 _GROWTH = 4096  # rows
+_GAP = 6  # rows that are read though nobody wants them: one more read takes as long
 _BITS = np.int32(-0x70000001)  # all but the sign's copies that widening leaves among the exponent's bits
 _REBIASED = np.float32(2.0**112)
 
@@ -116,6 +117,22 @@ class VectorFile(RowFile):
         Raises IndexReadError where the file is shorter than it was.
         """
         return np.frombuffer(self.read_bytes(firsts, counts), dtype=np.float16).reshape(-1, self._dimensions)
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """These distinct rows, ascending: (n, d). Those that lie close together are read together.
+
+        Raises IndexReadError where the file is shorter than it was.
+        """
+        if len(rows) == 0:
+            return np.empty((0, self._dimensions), dtype=np.float16)
+        starts = np.flatnonzero(np.diff(rows, prepend=rows[0] - _GAP - 2) > _GAP + 1)
+        ends = np.append(starts[1:], len(rows))
+        lengths = rows[ends - 1] - rows[starts] + 1
+        read = self.read(rows[starts], lengths)
+        if len(read) == len(rows):
+            return read
+        before = np.cumsum(lengths) - lengths - rows[starts]  # what to add to a row's number for its place
+        return read[rows + np.repeat(before, ends - starts)]
 
     def read_run(self, start: int, end: int) -> NDArray[np.float16]:
         """Rows `start` to `end`, (end - start, d). Raises IndexReadError."""
