@@ -12,6 +12,8 @@ from remanence.engine import model_messages as mm
 from remanence.engine.client import EngineClient, EngineError
 from remanence.paths import Home
 
+_OVER_THE_LINE = "\x1b[A\x1b[K"  # a terminal's: up, and empty it
+
 
 @click.command()
 @click.argument("prompt")
@@ -56,9 +58,12 @@ def ask(
 
 async def _asked(client: EngineClient, request: mm.AskRequest, *, quiet: bool) -> mm.AskResponse:
     """Print the answer as it comes; gives the whole. Raises EngineError."""
+    is_told = False
     async for event in client.ask(request):
         if event.state is not None and not quiet:
-            click.echo(click.style(f"{event.state} …", dim=True), err=True)
+            over = _OVER_THE_LINE if is_told and sys.stderr.isatty() else ""
+            click.echo(click.style(f"{over}{event.state} …", dim=True), err=True)
+            is_told = True
         if event.text and not quiet:
             click.echo(event.text, nl=False)
         if event.end is not None:

@@ -5,8 +5,9 @@
 
 Each question is recalled once, wide, and its memories packed at 500, 1,000, 2,000 and 4,000 tokens (estimated
 as the packer does), the question and the fence included: with the embedder, by words alone, and by "top k cut
-off", which writes the first memories whole, under the same headings, until the budget ends. What counts as
-evidence, and when it survives: `evidence.py`. Two figures: the surviving share of all gold over recall@10
+off", which writes the first memories whole, under the same headings, until the budget ends. "Automatic" is
+what the endpoint's requests get: fewer memories, of which less is read. What counts as evidence, and when it
+survives: `evidence.py`. Two figures: the surviving share of all gold over recall@10
 (above 1 where what ranks from 11 on fitted too), and of the gold within the first ten alone. memorycode is
 asked within its conversation, the others over the whole set; beam's five fact types alone.
 """
@@ -31,11 +32,12 @@ from remanence.memory.entries import heading
 from remanence.memory.extracts import Embed
 from remanence.memory.fence import fenced
 from remanence.memory.packing import how_wide, pack
+from remanence.memory.recall import Recalled
 from remanence.memory.rows import Row
 from remanence.memory.token_count import count_tokens
 
-Packer = Literal["top k cut off", "by words", "by meaning too"]
-PACKERS: tuple[Packer, ...] = ("top k cut off", "by words", "by meaning too")
+Packer = Literal["top k cut off", "automatic", "by words", "by meaning too"]
+PACKERS: tuple[Packer, ...] = ("top k cut off", "automatic", "by words", "by meaning too")
 BUDGETS = (500, 1000, 2000, 4000)
 SCOPED = ("memorycode",)  # its rules are the same in hundreds of conversations
 MOST = 200
@@ -47,7 +49,8 @@ def packed(packer: Packer, encode: Embed, question: Question, rows: Sequence[Row
     if packer == "top k cut off":
         return _cut_off(rows, room)
     embed = encode if packer == "by meaning too" else None
-    return [each.text for each in pack(question.text, rows, room, embed=embed)]
+    quick = packer == "automatic"
+    return [each.text for each in pack(question.text, rows, room, embed=embed, quick=quick)]
 
 
 def _cut_off(rows: Sequence[Row], room: int) -> list[str]:
@@ -69,16 +72,18 @@ def measured(store: SetStore, evidence: Evidence, encode: Embed, most: int) -> d
     kept: dict[tuple[Packer, int], list[tuple[float, float, float]]] = {}
     at10: list[float] = []
     for question in questions:
-        found = store.recall(question.text, question.conversation if name in SCOPED else None, most=40)
+        within = question.conversation if name in SCOPED else None
+        found = store.recall(question.text, within, most=how_wide(max(BUDGETS)))
+        few = _worth_it(store.recall(question.text, within, most=how_wide(max(BUDGETS), quick=True)))
         first = frozenset(each.row.row for each in found[:10]) & question.relevant
         at10.append(len(first) / len(question.relevant))
-        least = _LEAST_SHARE * max((each.score for each in found), default=0.0)
-        rows = [each.row for each in found if each.score >= least]
+        wide = _worth_it(found)
         for budget in BUDGETS:
             room = budget - count_tokens(f"{fenced('')}\n\n{question.text}")
             for packer in PACKERS:
+                rows = few if packer == "automatic" else wide[: how_wide(budget)]
                 begun = time.perf_counter()
-                entries = packed(packer, encode, question, rows[: how_wide(budget)], room)
+                entries = packed(packer, encode, question, rows, room)
                 spent = (time.perf_counter() - begun) * 1000
                 held = [terms_of(each) for each in entries]
                 alive = {gold for gold in question.relevant if evidence.survives(question, gold, held)}
@@ -104,6 +109,11 @@ def measured(store: SetStore, evidence: Evidence, encode: Embed, most: int) -> d
         )
         print(f"  {packer:<16}{shown}   {line['2000']['ms p50']:.0f} ms at 2,000", flush=True)
     return figures
+
+
+def _worth_it(found: Sequence[Recalled]) -> list[Row]:
+    least = _LEAST_SHARE * max((each.score for each in found), default=0.0)
+    return [each.row for each in found if each.score >= least]
 
 
 def main() -> None:

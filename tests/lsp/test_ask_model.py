@@ -43,7 +43,7 @@ async def test_the_answer_streams_to_the_clients_token_and_comes_whole(window: W
     assert end.answer == FACT.answer
     assert end.model == MODEL
     assert parts.answer == FACT.answer
-    assert parts.states == [f"loading {MODEL}"]
+    assert parts.states[0] == f"loading {MODEL}"
 
 
 async def test_the_token_may_stand_in_the_object_too(window: Window) -> None:

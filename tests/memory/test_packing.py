@@ -95,6 +95,19 @@ def test_the_beginning_and_the_end_of_an_enormous_memory_are_read() -> None:
     assert FACT in text_of(QUERY, [answer])
 
 
+def test_quickly_less_is_read_of_a_long_memory_and_what_was_not_is_marked() -> None:
+    remarks = [f"Remark number {i} of the committee was about nothing in particular." for i in range(160)]
+    answer = " ".join([*remarks[:80], FACT, *remarks[80:], "So it ends."])
+    rows = [row(1, "What was said?", answer)]
+    thorough, quick = (joined(pack(QUERY, rows, 4000, quick=quick)) for quick in (False, True))
+    assert answer in thorough
+    assert FACT not in quick
+    parts = quick.split("Answer: ")[1].split(" … ")
+    assert len(parts) == 2
+    assert answer.startswith(parts[0])
+    assert answer.endswith(parts[1])
+
+
 def test_notes_and_supersession_stand_in_the_heading() -> None:
     rows = [row(1, superseded_by="9"), row(2, "Other?")]
     text = joined(pack("p", rows, 300, notes={"2": "changed later", "1": "not shown"}))
@@ -149,6 +162,7 @@ def test_the_block_alone_is_what_stands_before_the_prompt() -> None:
 
 def test_larger_budgets_are_worth_more_memories() -> None:
     assert [how_wide(tokens) for tokens in (64, 500, 1000, 2000, 100_000)] == [12, 12, 25, 40, 40]
+    assert [how_wide(tokens, quick=True) for tokens in (64, 2000)] == [12, 12]
 
 
 def test_a_models_own_tokenizer_keeps_the_budget_and_fills_it(embedder_folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A language model that does what its file and its prompt say, for what no real one does on demand.
 
 The real worker process loads it: as a backend it is `models.scripted_model`, with the tests' folder in
-PYTHONPATH. The file's words: `refuse`, `crash`, `hang`, or how many MB to take. The prompt's words:
+PYTHONPATH. The file's words: `refuse`, `crash`, `hang`, `slow` (two fifths of the way, it waits for a file of
+its name and `.go`), or how many MB to take. The prompt's words:
 `say N` (N words), `for ever`, `read S` (S seconds before the first word), `crash`, `hang`, `refuse`, `blurt`.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from remanence.models.language_model import (
@@ -35,7 +36,8 @@ class ScriptedModel:
 
     def generate(self, asked: Generation, cancelled: Cancelled) -> Iterator[str | Usage]:
         """One word at a time."""
-        what, _, amount = (asked.prompt or "").partition(" ")
+        said = asked.prompt or (asked.messages[-1].content if asked.messages else "")
+        what, _, amount = said.partition(" ")
         count = int(amount) if what == "say" else 10**9
         if what == "read":
             time.sleep(float(amount))
@@ -65,11 +67,16 @@ class ScriptedModel:
         """Nothing to do."""
 
 
-def load(asked: LoadRequest) -> ScriptedModel:
+def load(asked: LoadRequest, told: Callable[[float], None] = lambda share: None) -> ScriptedModel:
     """See the module."""
     words = Path(asked.path).read_text(encoding="utf-8").split()
     if words[0] in ("refuse", "crash", "hang"):
         _misbehave(words[0])
+    if words[0] == "slow":
+        told(0.4)
+        while not Path(f"{asked.path}.go").exists():
+            time.sleep(0.01)
+        words = ["1"]
     return ScriptedModel(bytearray(os.urandom(2**20) * int(words[0])))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_gguf_backends import chat, write
@@ -42,3 +44,29 @@ def test_a_quoted_end_of_turn_takes_the_tokens_of_its_letters() -> None:
     empty = write(model, messages=chat(""), max_tokens=1)[1].prompt_tokens
     assert model.count_tokens("<|im_end|>") > 4
     assert quoted > empty + 4
+
+
+class Slowed:
+    """The library with a clock of its own: each token of a prompt takes it ten milliseconds."""
+
+    def __init__(self, library: Any) -> None:
+        self.batches: list[int] = []
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)
+
+    def eval(self, tokens: list[int], **more: Any) -> None:
+        self.batches.append(len(tokens))
+        time.sleep(0.01 * len(tokens))
+        self._library.eval(tokens, **more)
+
+
+def test_a_slow_models_prompt_is_read_in_batches_short_enough_to_cancel_in_time() -> None:
+    model = load(tiny_llama.gguf())
+    slowed = model._library = Slowed(model._library)
+    for _ in range(2):  # the second begins with what the first has learned
+        write(model, prompt="one tick " * 20, max_tokens=1)
+    assert sum(slowed.batches) > 80
+    assert max(slowed.batches) <= 5
+    assert max(slowed.batches) > 1

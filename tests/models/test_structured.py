@@ -224,3 +224,13 @@ def test_what_cannot_be_asked_is_refused_in_words(asked: Generation, words: str)
 )
 def test_the_json_is_found_in_what_models_put_around_it(text: str, value: object):
     assert first_json(text) == value
+
+
+def test_a_model_that_learned_the_schema_is_not_told_it_unless_it_errs() -> None:
+    asked = Generation(messages=(ChatMessage("user", "Decide."),), json_schema=DECISION)
+    model = Teller("none of it", GOOD)
+    assert generate_json(model, asked, lambda: False, knows_schema=True) == {"action": "delete"}
+    first, second = model.asked
+    assert first.messages == asked.messages
+    assert first.json_schema is None
+    assert "JSON Schema" in second.messages[0].content

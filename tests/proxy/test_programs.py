@@ -56,6 +56,44 @@ def test_llm_remembers(endpoint: Endpoint, upstream: UpstreamServer, tmp_path: P
     assert later.conversation_id == memory.conversation_id
 
 
+def _llm(endpoint: Endpoint, folder: Path, *asked: str) -> str:
+    """What `llm` prints, with the endpoint as its model `quay`."""
+    (folder / "extra-openai-models.yaml").write_text(
+        f"- {{model_id: quay, model_name: tiny, api_base: '{endpoint.openai}', api_key_name: remanence,"
+        " supports_tools: true}\n"
+    )
+    environment = {"LLM_USER_PATH": str(folder)}
+    programs.run(programs.llm(), ["keys", "set", "remanence", "--value", endpoint.key], folder, environment)
+    return programs.run(programs.llm(), ["-m", "quay", *asked], folder, environment)
+
+
+@pytest.mark.parametrize("option", [[], ["--no-stream"]])
+def test_llm_calls_its_tools_through_it(
+    endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: list[str]
+) -> None:
+    remember(endpoint.service, *KNOWN)
+    tool = "def look(at: str) -> str:\n    return f'the bolt of {at} is shut'\n"
+    assert _llm(endpoint, tmp_path, *option, "--functions", tool, QUESTION).strip() == ANSWER
+    first, second = (each.json()["messages"] for each in upstream.received)
+    assert "Zanzibarfort" in first[-1]["content"]
+    assert second[: len(first)] == first
+    assert second[-1]["content"] == "the bolt of x is shut"
+    assert kept(endpoint.service, QUESTION, ANSWER).question == QUESTION
+    assert endpoint.service.status(m.Empty(), lambda: False).exchanges == 2
+
+
+@pytest.mark.parametrize("option", [[], ["--no-stream"]])
+def test_llm_shows_that_the_server_behind_is_down(
+    service: Service, tmp_path: Path, option: list[str]
+) -> None:
+    with (
+        open_endpoint(service, upstream_ollama="http://127.0.0.1:9") as opened,
+        pytest.raises(AssertionError, match="cannot be reached: is it running"),
+    ):
+        _llm(opened, tmp_path, *option, QUESTION)
+    assert service.status(m.Empty(), lambda: False).exchanges == 0
+
+
 @pytest.mark.parametrize("option", ["--stream", "--no-stream"])
 def test_aider_remembers(endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: str) -> None:
     try:

@@ -148,6 +148,31 @@ def test_an_agents_steps_get_one_block_and_become_one_exchange(
     assert len([each for each in recalled(endpoint.service, QUESTION) if each.question == QUESTION]) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_ollama_clients_tools_are_called_and_what_they_gave_is_answered(
+    endpoint: Endpoint, upstream: UpstreamServer, local: ollama.Client, stream: bool
+) -> None:
+    tools: Any = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    messages: list[Any] = [{"role": "user", "content": QUESTION}]
+
+    def ask() -> list[Any]:
+        if not stream:
+            return [local.chat(model="tiny", messages=messages, tools=tools).message]
+        return [part.message for part in local.chat("tiny", messages, tools=tools, stream=True)]
+
+    (call,) = [call for message in ask() for call in message.tool_calls or ()]
+    assert (call.function.name, call.function.arguments) == ("look", {"at": "x"})
+    messages += [
+        {"role": "assistant", "tool_calls": [call.model_dump()]},
+        {"role": "tool", "content": "shut", "tool_name": "look"},
+    ]
+    assert "".join(message.content or "" for message in ask()) == ANSWER
+    assert upstream.last.json()["messages"] == messages
+    memory = kept(endpoint.service, "how long does the snowman lock wait", ANSWER)
+    assert (memory.question, memory.answer) == (QUESTION, ANSWER)
+    assert endpoint.service.status(m.Empty(), lambda: False).exchanges == 1
+
+
 def test_an_agent_whose_tools_speak_as_the_user_grows_one_answer(
     endpoint: Endpoint, upstream: UpstreamServer, client: openai.OpenAI
 ) -> None:

@@ -88,6 +88,7 @@ class _Reply:
     ) -> None:
         self.server, self.path, self.asked, self.receive, self.send = server, path, asked, receive, send
         self.model = str(asked.get("model", "tiny"))
+        self.name = f"resp_{len(server.received)}"
 
     async def run(self) -> None:
         if self.model == "slow":
@@ -245,9 +246,18 @@ async def _completion_events(reply: _Reply) -> AsyncIterator[bytes]:
 def _response(reply: _Reply, status: str = "completed") -> dict[str, Any]:
     text = {"type": "output_text", "text": reply.server.answer, "annotations": []}
     message = {"type": "message", "id": "m1", "role": "assistant", "status": status, "content": [text]}
-    base = {"id": "r1", "object": "response", "created_at": 1, "model": reply.model, "status": status}
+    if _calls_a_function(reply.asked):
+        call = {"type": "function_call", "id": "f1", "call_id": "call_1", "name": "look", "arguments": "{}"}
+        message = {**call, "status": status}
+    base = {"id": reply.name, "object": "response", "created_at": 1, "model": reply.model, "status": status}
     settings = {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "error": None}
     return {**base, **settings, "output": [message] if status == "completed" else []}
+
+
+def _calls_a_function(asked: dict[str, Any]) -> bool:
+    given = asked.get("input")
+    items = cast(list[dict[str, Any]], given) if isinstance(given, list) else []
+    return bool(asked.get("tools")) and not any(each.get("type") == "function_call_output" for each in items)
 
 
 async def _response_events(reply: _Reply) -> AsyncIterator[bytes]:
@@ -257,7 +267,8 @@ async def _response_events(reply: _Reply) -> AsyncIterator[bytes]:
     yield event("response.created", 0, response=_response(reply, "in_progress"))
     place = {"item_id": "m1", "output_index": 0, "content_index": 0, "logprobs": []}
     number = 0
-    for number, piece in enumerate(pieces(reply.server.answer), start=1):
+    told = "" if _calls_a_function(reply.asked) else reply.server.answer
+    for number, piece in enumerate(pieces(told), start=1):
         yield event("response.output_text.delta", number, delta=piece, **place)
     yield event("response.completed", number + 1, response=_response(reply))
 

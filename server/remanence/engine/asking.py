@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING
 
 from remanence.engine import messages as m
@@ -15,6 +18,7 @@ from remanence.models.worker_pipes import GivenUp
 
 if TYPE_CHECKING:
     from remanence.models.residency import Residency
+    from remanence.models.resident import LoadProgress
 
 NO_MODEL = (
     "no language model is set: name one under [language_models] in settings.toml (see `remanence models`)"
@@ -22,6 +26,7 @@ NO_MODEL = (
 _TOOL = "remanence"
 _TOLD_BY_MEMORY = 3  # memories that stand for an answer where no model can give one
 _LEAST_BUDGET = 64
+_TELL_SECONDS = 1.0  # how often somebody who waits for a model hears how far it is
 
 Recall = Callable[[m.RecallRequest, Cancelled], m.RecallResponse]
 Capture = Callable[[m.CaptureRequest, Cancelled], m.CaptureResponse]
@@ -59,14 +64,37 @@ class Asking:
             yield mm.AskEvent(end=self._by_memory_alone(request, cancelled))
             return
         try:
-            if not self._residency().is_loaded(model):
-                yield mm.AskEvent(state=f"loading {model}")
+            yield from self._brought_in(model, cancelled)
             prompt, memories, degraded = self._prompt(request, model, cancelled)
             yield from self._generated(request, model, prompt, memories, degraded, cancelled)
         except GivenUp as error:
             raise EngineError("cancelled", "The request was cancelled.") from error
         except LanguageModelError as error:
             raise EngineError("unavailable", str(error)) from error
+
+    def _brought_in(self, model: str, cancelled: Cancelled) -> Iterator[mm.AskEvent]:
+        """Wait for the model to be in memory, and say how far it is. Raises GivenUp, LanguageModelError."""
+        residency = self._residency()
+        if residency.is_loaded(model):
+            return
+        yield mm.AskEvent(state=f"loading {model}")
+        loading: Future[None] = Future()
+
+        def load() -> None:
+            try:
+                residency.load(model, cancelled)
+            except Exception as error:  # noqa: BLE001  raised where it is waited for
+                loading.set_exception(error)
+            else:
+                loading.set_result(None)
+
+        threading.Thread(target=load, name="ask loads", daemon=True).start()
+        while True:
+            try:
+                return loading.result(_TELL_SECONDS)
+            except NotYet:
+                if (progress := residency.progress(model)) is not None:
+                    yield mm.AskEvent(state=_in_words(model, progress))
 
     def _generated(
         self,
@@ -176,3 +204,10 @@ class Asking:
             memories=[m.PackedMemory(id=each.id, tokens=0) for each in found.memories],
             degraded=f"{NO_MODEL}; this is what memory alone says",
         )
+
+
+def _in_words(model: str, progress: LoadProgress) -> str:
+    """`loading mistral: 4,108 MB, 40 %, 3 s`."""
+    parts = [f"{progress.size_mb:,.0f} MB"] if progress.size_mb >= 1 else []
+    parts += [f"{progress.share * 100:.0f} %"] if progress.share is not None else []
+    return f"loading {model}: {', '.join([*parts, f'{progress.seconds:.0f} s'])}"

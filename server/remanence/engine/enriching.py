@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from remanence.engine import messages as m
+from remanence.engine.foreground import waited_for
 from remanence.engine.indexing import Indexing
 from remanence.engine.searching import Searching
 from remanence.engine.verbs import Cancelled
@@ -45,12 +46,21 @@ class Enriching:
         """The prompt with the memories that help and fit. `count` counts tokens; who is `patient` waits a
         tenth of a second for the embedder to choose sentences by their meaning (by default: whoever asked in
         so many words)."""
+        is_patient = not request.automatic if patient is None else patient
+        with waited_for():
+            return self._enriched(request, cancelled, count, is_patient)
+
+    def _enriched(
+        self, request: m.EnrichPromptRequest, cancelled: Cancelled, count: Count, is_patient: bool
+    ) -> Enriched:
         budget = request.token_budget or self._settings.token_budget
-        wide = how_wide(budget)
-        recalled = self._searching.for_prompt(request, wide, cancelled) if request.prompt.strip() else []
+        told = frozenset(request.except_ids)
+        wide = how_wide(budget, quick=not is_patient)
+        deep = wide + min(len(told), wide)
+        recalled = self._searching.for_prompt(request, deep, cancelled) if request.prompt.strip() else []
+        recalled = [each for each in recalled if each.row.id not in told][:wide]
         if cancelled():
             raise SearchCancelled
-        is_patient = not request.automatic if patient is None else patient
         embedder = self._indexing.by_meaning()[1] if is_patient else None
         summariser = self._summariser if is_patient else None
         return enrich(
@@ -62,6 +72,7 @@ class Enriching:
             embed=embedder.encode if embedder is not None else None,
             shorten=summariser.shorten if summariser is not None else None,
             notes=self._searching.notes(recalled),
+            quick=not is_patient,
         )
 
     @property

@@ -43,7 +43,7 @@ def entry(
 ) -> Entry:
     """The memory with those of its pieces that are kept; "…" where others stood. A `summary` stands for the
     prose of its answer, and says so."""
-    whole = all(kept)
+    whole = all(kept) and not any(piece.after_cut for piece in found)
     sides: list[str] = []
     for name, text, in_answer in (("Question", row.question, False), ("Answer", row.answer, True)):
         side = [i for i, piece in enumerate(found) if piece.in_answer == in_answer]
@@ -67,6 +67,7 @@ def extract(found: Sequence[Piece], kept: Sequence[bool]) -> str:
         if not is_kept:
             skipped = True
             continue
+        skipped = skipped or piece.after_cut
         goes_on = block is not None and piece.block == block
         if block is not None and not goes_on:
             said.append(f"\n{fence}")

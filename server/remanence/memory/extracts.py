@@ -8,16 +8,18 @@ and the better recall placed its memory; the beginning of a memory says what the
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remanence.memory import terms
-from remanence.memory.passages import CodeBlock, sentences, split_code
+from remanence.memory.passages import CodeBlock, mentions, sentences, split_code
 from remanence.memory.rows import Row
 
 Floats = NDArray[np.float64]
@@ -25,6 +27,9 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 _READ_FIRST, _READ_LATER = 20_000, 6_000  # characters of each side of the first ten memories, of the others
 _FIRST = 10
+_READ_QUICKLY = (
+    3000  # of each side of any, where nobody waits for it: at 1,000 tokens as much evidence is kept
+)
 _END_SHARE = 4  # of a text that is too long a quarter of what is read is its end
 _LONGEST = 400  # characters of a piece of prose; a line without a full stop is cut at a word
 _WHOLE_CODE = 12  # lines; a longer block is cut, where it can be before a blank line
@@ -53,7 +58,8 @@ class Weights:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Part of the question or the answer of a memory, which is known by its rank. `gap` is what stands
-    before it; `block` numbers the code block that it is of, None in prose."""
+    before it; `block` numbers the code block that it is of, None in prose; `after_cut` where what stands
+    before it was not read."""
 
     memory: int
     in_answer: bool
@@ -61,6 +67,7 @@ class Piece:
     gap: str
     block: int | None = None
     language: str = ""
+    after_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +82,22 @@ class Signs:
     rank: Floats
 
 
-def pieces(rank: int, row: Row) -> list[Piece]:
-    """The pieces of a memory in their order, question first. Of an enormous one the beginning and the end."""
-    limit = _READ_FIRST if rank < _FIRST else _READ_LATER
+def pieces(rank: int, row: Row, *, quick: bool = False) -> list[Piece]:
+    """The pieces of a memory in their order, question first. Of an enormous one (with `quick` of a long one)
+    the beginning and the end."""
+    limit = _READ_QUICKLY if quick else _READ_FIRST if rank < _FIRST else _READ_LATER
     return [*_side(rank, row.question, False, limit), *_side(rank, row.answer, True, limit)]
 
 
 def signs(query: str, units: Sequence[Sequence[Piece]]) -> Signs:
     """What is known of n units, each some pieces of one memory, in order."""
     wanted = frozenset(terms.query_stems(query))
-    held = [frozenset(_terms(unit)) & wanted for unit in units]
+    held = _held(["\n".join(piece.text for piece in unit) for unit in units], wanted)
     often = Counter(term for each in held for term in each)
     idf = {term: log(1 + len(units) / (1 + often[term])) for term in wanted}
     total = sum(idf.values()) or 1.0
     named = [
-        sum(len(_PARTICULAR.findall(piece.text)) for piece in unit) if at or not unit[0].in_answer else 0
+        _particulars(unit) if at or not unit[0].in_answer else 0
         for unit, at in zip(units, held, strict=True)  # an answer's other pieces are seldom chosen
     ]
     ranks = [unit[0].memory for unit in units]
@@ -124,9 +132,50 @@ def nearness(query: str, units: Sequence[Sequence[Piece]], worth: Floats, embed:
     return near
 
 
-def _terms(unit: Sequence[Piece]) -> Iterator[str]:
-    for piece in unit:
-        yield from terms.stems(piece.text)
+def _particulars(unit: Sequence[Piece]) -> int:
+    """How many names, numbers and identifiers it has, as far as they count."""
+    found = (each for piece in unit for each in _PARTICULAR.finditer(piece.text))
+    return sum(1 for _ in islice(found, _MANY_PARTICULARS))
+
+
+def _held(texts: Sequence[str], wanted: frozenset[str]) -> list[set[str]]:
+    """Which of the wanted terms each of the texts holds. Only words that may hold one are taken to their
+    stems: that is nearly all of the work."""
+    held: list[set[str]] = [set() for _ in texts]
+    lines = [_one_line(text) for text in texts]
+    whole = "\n".join(lines)
+    ends = list(accumulate(len(line) + 1 for line in lines))
+    said: dict[str, set[str]] = {}
+    for word, term in mentions(whole, wanted):
+        said.setdefault(word, set()).add(term)
+    for word, found in said.items():
+        at = whole.find(word)
+        while at >= 0:
+            if _stands_alone(whole, at, at + len(word)):
+                text = bisect_right(ends, at)
+                held[text] |= found
+                at = whole.find(word, ends[text])
+            else:
+                at = whole.find(word, at + 1)
+    return held
+
+
+def _one_line(text: str) -> str:
+    said = text if text.isascii() else terms.folded(f"{text} {terms.respelt(text)}")
+    return said.replace("\n", " ")
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is a word as `terms` has it; "net" in "asp.net" is only part of one."""
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+    if _is_letter(before[-1:]) or (before[-1:] == "." and _is_letter(before[:-1]) and text[start] != "."):
+        return False
+    goes_on = _is_letter(after[:1]) or after.startswith(("++", "#"))
+    return not (_is_letter(text[end - 1]) and (goes_on or (after[:1] == "." and _is_letter(after[1:]))))
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _side(rank: int, text: str, in_answer: bool, limit: int) -> Iterator[Piece]:
@@ -135,7 +184,8 @@ def _side(rank: int, text: str, in_answer: bool, limit: int) -> Iterator[Piece]:
         last = 0
         for at, said, number, language in _parts(kept):
             block = None if number is None else blocks + number
-            yield Piece(rank, in_answer, said, text[end : start + at], block, language)
+            cut = start > end  # the first piece of the end
+            yield Piece(rank, in_answer, said, text[end : start + at], block, language, cut)
             end = start + at + len(said)
             last = block or last
         blocks = last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 ENGLISH = frozenset(
@@ -37,6 +39,10 @@ GERMAN = frozenset(
     """.split()  # noqa: SIM905
 )
 _LANGUAGES = (ENGLISH, FRENCH, SPANISH, GERMAN)
+_ALL = ENGLISH | FRENCH | SPANISH | GERMAN
+_BY_NAME = {"en": ENGLISH, "fr": FRENCH, "es": SPANISH, "de": GERMAN}
+_LEAST = 2  # function words that tell a language
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def function_words(words: Sequence[str]) -> frozenset[str]:
@@ -48,3 +54,21 @@ def function_words(words: Sequence[str]) -> frozenset[str]:
     found = [sum(word in language for word in words) for language in _LANGUAGES]
     most = max(found)
     return ENGLISH.union(*(each for each, count in zip(_LANGUAGES, found, strict=True) if count == most))
+
+
+def is_function_word(word: str) -> bool:
+    """Whether it is one in any of the languages."""
+    return _plain(word) in _ALL
+
+
+def language_of(text: str) -> str | None:
+    """The language of a text by its function words ("en", "fr", "es", "de"); None where they do not tell."""
+    words = [_plain(word) for word in _WORD.findall(text)]
+    counts = {name: sum(word in known for word in words) for name, known in _BY_NAME.items()}
+    first, second = sorted(counts, key=lambda name: -counts[name])[:2]
+    return first if counts[first] >= _LEAST and counts[first] > counts[second] else None
+
+
+def _plain(word: str) -> str:
+    folded = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(letter for letter in folded if not unicodedata.combining(letter))

@@ -45,20 +45,32 @@ class _Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Units:
-    """What is chosen together. Of each of n units its pieces' places, the memory, what it says, what it
-    repeats if all of that was said, and its cost; and of each memory what its heading costs."""
+    """What is chosen together. Of each of n units the places of its pieces and its cost; of each memory its
+    pieces' and its units' places, both runs, and what its heading costs."""
 
-    places: list[list[int]]
-    memory: list[int]
-    says: list[frozenset[str]]
-    repeats: list[frozenset[str]]
+    pieces: list[list[Piece]]
+    places: list[range]
     costs: Floats
+    pieces_of: list[range]
+    units_of: list[range]
     headings: Floats
+    _said: dict[int, tuple[frozenset[str], frozenset[str]]]
+
+    def said(self, unit: int) -> tuple[frozenset[str], frozenset[str]]:
+        """What a unit says, and what it repeats if all of that was said."""
+        found = self._said.get(unit)
+        if found is None:  # of most units nobody asks
+            keys = [" ".join(piece.text.split()).casefold() for piece in self.pieces[unit]]
+            says = frozenset(key for key in keys if len(key) >= _SAME_FROM)
+            repeats = frozenset(("\n".join(keys),)) if len(keys) > 1 else says
+            found = self._said[unit] = (says | repeats, repeats)
+        return found
 
 
-def how_wide(tokens: int) -> int:
-    """How many memories are worth recalling for a budget: looking at each takes a millisecond or two."""
-    return min(max(tokens // _TOKENS_A_MEMORY, _NARROWEST), _WIDEST)
+def how_wide(tokens: int, *, quick: bool = False) -> int:
+    """How many memories are worth recalling for a budget; the fewest where it is to be quick: each takes
+    nearly a millisecond to find and to look at."""
+    return _NARROWEST if quick else min(max(tokens // _TOKENS_A_MEMORY, _NARROWEST), _WIDEST)
 
 
 def pack(
@@ -71,32 +83,32 @@ def pack(
     shorten: Shorten | None = None,
     notes: Mapping[str, str] | None = None,
     weights: Weights | None = None,
+    quick: bool = False,
 ) -> list[Entry]:
     """The memories that fit within `room` tokens when joined by blank lines, most useful first.
 
     `rows` come best first, each once. `count` counts as the reader will; `embed` gives vectors (n, d) of unit
     norm for n texts. `shorten` (text, query, tokens) may offer a summary in place of an extract; one that
     loses a name, number or identifier of the extract is refused. `notes` say by a memory's id what to know
-    of its validity.
+    of its validity. With `quick` less is read of long memories.
     """
     weights = weights or Weights()
     headings = [heading(row, (notes or {}).get(row.id, "")) for row in rows]
-    found = [piece for rank, row in enumerate(rows) for piece in pieces(rank, row)]
+    found = [piece for rank, row in enumerate(rows) for piece in pieces(rank, row, quick=quick)]
     if not found or room <= 0:
         return []
-    units = _units(found, headings, count)
-    together = [[found[i] for i in places] for places in units.places]
-    known = signs(query, together)
+    units = _units(found, len(rows), headings, count)
+    known = signs(query, units.pieces)
     worth = worths(known, weights)
-    if embed is not None and len(together) > len(rows):  # where all is short there is nothing to choose
-        worth = worths(known, weights, nearness(query, together, worth, embed))
+    if embed is not None and len(units.places) > len(rows):  # where all is short there is nothing to choose
+        worth = worths(known, weights, nearness(query, units.pieces, worth, embed))
+    order = _order(units, worth)
     best: list[Entry] = []
     entries: list[Entry] = []
     allowed, fits, too_much = float(room), 0.0, 0.0
     for _ in range(_ROUNDS):
-        filled = _fill(units, worth, allowed)
-        chosen = frozenset(i for unit in filled.units for i in units.places[unit])
-        entries = _entries(rows, headings, found, chosen)
+        filled = _fill(units, order, allowed)
+        entries = _entries(rows, headings, found, units, filled)
         exact = count(joined(entries))
         if exact <= room:
             best, fits = entries, allowed
@@ -116,29 +128,30 @@ def joined(entries: Sequence[Entry]) -> str:
     return "\n\n".join(each.text for each in reversed(entries))
 
 
-def _units(found: Sequence[Piece], headings: Sequence[str], count: Count) -> _Units:
+def _units(found: Sequence[Piece], memories: int, headings: Sequence[str], count: Count) -> _Units:
     estimates = [_cost(piece) for piece in found]
-    places: list[list[int]] = []
-    for _, run in groupby(range(len(found)), key=lambda i: found[i].memory):
-        of_memory = list(run)
-        short = sum(estimates[i] for i in of_memory) <= _SHORT
-        places += [of_memory] if short else [[i] for i in of_memory]
-    keys = [" ".join(piece.text.split()).casefold() for piece in found]
-    says = [frozenset(keys[i] for i in unit if len(keys[i]) >= _SAME_FROM) for unit in places]
-    wholes = [
-        frozenset(("\n".join(keys[i] for i in unit),)) if len(unit) > 1 else said
-        for unit, said in zip(places, says, strict=True)
-    ]
+    pieces_of, units_of = [range(0)] * memories, [range(0)] * memories
+    places: list[range] = []
+    at = 0
+    for memory, run in groupby(found, key=lambda piece: piece.memory):
+        end = at + sum(1 for _ in run)
+        first = len(places)
+        short = sum(estimates[at:end]) <= _SHORT
+        places += [range(at, end)] if short else [range(i, i + 1) for i in range(at, end)]
+        pieces_of[memory], units_of[memory] = range(at, end), range(first, len(places))
+        at = end
     sample = "\n".join(piece.text for piece in found[:40])[:_SAMPLE]
     factor = 1.0 if count is count_tokens else max(count(sample), 1) / max(count_tokens(sample), 1)
+    costs = [sum(estimates[unit.start : unit.stop]) for unit in places]
     return _Units(
+        pieces=[list(found[unit.start : unit.stop]) for unit in places],
         places=places,
-        memory=[found[unit[0]].memory for unit in places],
-        says=[said | whole for said, whole in zip(says, wholes, strict=True)],
-        repeats=wholes,
-        costs=factor * np.array([sum(estimates[i] for i in unit) for unit in places], dtype=np.float64),
+        costs=factor * np.array(costs, dtype=np.float64),
+        pieces_of=pieces_of,
+        units_of=units_of,
         headings=factor
         * np.array([count_tokens(each) + _SIDES_TOKENS for each in headings], dtype=np.float64),
+        _said={},
     )
 
 
@@ -146,58 +159,83 @@ def _cost(piece: Piece) -> int:
     return count_tokens(piece.text) + 1 + (_FENCE_TOKENS if piece.block is not None else 0)
 
 
-def _fill(units: _Units, worth: Floats, room: float) -> _Filled:
-    """Take the unit that is worth most for its cost, again and again, while one fits."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Of each memory its units, the one that is worth most for its cost first: `opening` while the heading is
+    to be paid for, `going_on` once it is; and what each of n units is worth for its cost, and costs, either
+    way."""
+
+    opening: list[list[int]]
+    going_on: list[list[int]]
+    rates: tuple[list[float], list[float]]
+    prices: tuple[list[float], list[float]]
+
+
+def _order(units: _Units, worth: Floats) -> _Order:
+    memory = np.repeat(np.arange(len(units.units_of)), [len(each) for each in units.units_of])
+    prices = (units.costs + units.headings[memory], units.costs)
+    rates = [worth / price**_COST_POWER for price in prices]
+    opening, going_on = (np.lexsort((-rate, memory)).tolist() for rate in rates)
+    return _Order(
+        opening=[opening[each.start : each.stop] for each in units.units_of],
+        going_on=[going_on[each.start : each.stop] for each in units.units_of],
+        rates=(rates[0].tolist(), rates[1].tolist()),
+        prices=(prices[0].tolist(), prices[1].tolist()),
+    )
+
+
+def _fill(units: _Units, order: _Order, room: float) -> _Filled:
+    """Take the unit that is worth most for its cost, again and again, while one fits.
+
+    Each memory stands in the heap with its best unit. What was taken of it makes all of its others count
+    less in the same measure, so that their order stays.
+    """
     filled = _Filled()
-    of_memory: dict[int, list[int]] = {}
-    for i, memory in enumerate(units.memory):
-        of_memory.setdefault(memory, []).append(i)
-    values, costs, headings = worth.tolist(), units.costs.tolist(), units.headings.tolist()
+    waiting = [iter(each) for each in order.opening]
+    taken: set[int] = set()
+    heap: list[tuple[float, int, int]] = []
 
-    def price(i: int) -> float:
-        return costs[i] + (0.0 if units.memory[i] in filled.opened else headings[units.memory[i]])
+    def put(memory: int) -> None:
+        times = filled.opened.get(memory, 0)
+        rates, prices = order.rates[times > 0], order.prices[times > 0]
+        left = room - filled.spent
+        for i in waiting[memory]:
+            if prices[i] <= left and i not in taken:  # what does not fit now never will
+                heapq.heappush(heap, (-rates[i] * _FURTHER**times, memory, i))
+                return
 
-    def rate(i: int) -> float:
-        return values[i] * _FURTHER ** filled.opened.get(units.memory[i], 0) / price(i) ** _COST_POWER
-
-    taken = [False] * len(costs)
-    heap = [(-rate(i), i) for i in range(len(costs))]
-    heapq.heapify(heap)
+    for memory in range(len(waiting)):
+        put(memory)
     while heap:
-        rated, i = heapq.heappop(heap)
-        if taken[i]:
-            continue
-        now = rate(i)
-        if now < -rated - 1e-12:  # more of its memory was taken since
-            heapq.heappush(heap, (-now, i))
-            continue
-        if units.repeats[i] and units.repeats[i] <= filled.told:
-            continue
-        cost, memory = price(i), units.memory[i]
-        if filled.spent + cost > room:
-            continue
-        taken[i] = True
-        filled.units.append(i)
-        filled.spent += cost
-        filled.told |= units.says[i]
-        filled.opened[memory] = filled.opened.get(memory, 0) + 1
-        if filled.opened[memory] == 1:  # without the heading the others have become cheaper
-            for other in of_memory[memory]:
-                if not taken[other]:
-                    heapq.heappush(heap, (-rate(other), other))
+        _, memory, i = heapq.heappop(heap)
+        is_open = memory in filled.opened
+        says, repeats = units.said(i)
+        price = order.prices[is_open][i]
+        if filled.spent + price <= room and not (repeats and repeats <= filled.told):
+            taken.add(i)
+            filled.units.append(i)
+            filled.spent += price
+            filled.told |= says
+            filled.opened[memory] = filled.opened.get(memory, 0) + 1
+            if not is_open:  # without the heading the others have become cheaper
+                waiting[memory] = iter(order.going_on[memory])
+        put(memory)
     return filled
 
 
 def _entries(
-    rows: Sequence[Row], headings: Sequence[str], found: Sequence[Piece], chosen: frozenset[int]
+    rows: Sequence[Row], headings: Sequence[str], found: Sequence[Piece], units: _Units, filled: _Filled
 ) -> list[Entry]:
-    entries: list[Entry] = []
-    for memory, run in groupby(range(len(found)), key=lambda i: found[i].memory):
-        places = list(run)
-        kept = [i in chosen for i in places]
-        if any(kept):
-            entries.append(entry(rows[memory], headings[memory], [found[i] for i in places], kept))
-    return entries
+    chosen = {i for unit in filled.units for i in units.places[unit]}
+    return [
+        entry(
+            rows[memory],
+            headings[memory],
+            [found[i] for i in units.pieces_of[memory]],
+            [i in chosen for i in units.pieces_of[memory]],
+        )
+        for memory in sorted(filled.opened)
+    ]
 
 
 def _fewer(entries: list[Entry], room: int, count: Count) -> list[Entry]:

@@ -44,6 +44,7 @@ def enrich(
     embed: Embed | None = None,
     shorten: Shorten | None = None,
     notes: Mapping[str, str] | None = None,
+    quick: bool = False,
 ) -> Enriched:
     """Put the memories that fit before the prompt. `rows` come best first; the best stands last.
 
@@ -54,7 +55,15 @@ def enrich(
     asked = count(prompt)
     room = min(int(token_budget * share), token_budget - asked)
     block, packed = memory_block(
-        prompt, rows, room, count=count, embed=embed, shorten=shorten, notes=notes, before=f"\n\n{prompt}"
+        prompt,
+        rows,
+        room,
+        count=count,
+        embed=embed,
+        shorten=shorten,
+        notes=notes,
+        before=f"\n\n{prompt}",
+        quick=quick,
     )
     if not packed:
         return Enriched(prompt, (), asked)
@@ -72,6 +81,7 @@ def memory_block(
     shorten: Shorten | None = None,
     notes: Mapping[str, str] | None = None,
     before: str = "",
+    quick: bool = False,
 ) -> tuple[str, tuple[Packed, ...]]:
     """The fenced block alone, for whoever puts it elsewhere than before the prompt, and what is in it, best
     first; both empty where nothing fits.
@@ -79,7 +89,7 @@ def memory_block(
     `before` is the text it will stand before: it adds no more than `tokens` to that.
     """
     room = tokens - count(f"{fenced('')}\n\n")
-    entries = pack(query, rows, room, count=count, embed=embed, shorten=shorten, notes=notes)
+    entries = pack(query, rows, room, count=count, embed=embed, shorten=shorten, notes=notes, quick=quick)
     beside = count(before) if before else 0
     while entries and count(_block(entries) + before) > tokens + beside:
         entries.pop()

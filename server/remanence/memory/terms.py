@@ -72,10 +72,13 @@ def stems(text: str) -> list[str]:
     """The index terms of a text in order, function words included; none of them holds a space."""
     found = [term for run in _runs(text) for term in _TERMS[run]]
     if not text.isascii():
-        # who has no umlauts writes "groesse"
-        spelt = " ".join(_UMLAUT_WORD.findall(well_formed(text))).translate(_UMLAUTS)
-        found += [term for run in _runs(spelt) for term in _TERMS[run]]
+        found += [term for run in _runs(respelt(text)) for term in _TERMS[run]]
     return found
+
+
+def respelt(text: str) -> str:
+    """The words with umlauts as who has none writes them: "groesse"."""
+    return " ".join(_UMLAUT_WORD.findall(well_formed(text))).translate(_UMLAUTS)
 
 
 def query_stems(text: str) -> list[str]:

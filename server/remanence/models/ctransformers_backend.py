@@ -26,8 +26,9 @@ from remanence.models.text_stream import legal
 
 NO_ADAPTERS = "ctransformers cannot apply adapters: `pip install 'remanence[llama]'`, and llama.cpp will."
 _NO_SCHEMAS = "ctransformers cannot hold a text to a JSON schema: `pip install 'remanence[llama]'`."
-_FIRST_BATCH, _LONGEST_BATCH = 4, 256
-_BATCH_SECONDS = 0.05  # it cannot be interrupted within a batch, and cancelling is to be felt at once
+_FIRST_BATCH, _LONGEST_BATCH = 1, 256
+_BATCH_SECONDS = 0.04  # it cannot be interrupted within a batch, and cancelling is to be felt at once
+_SURELY_MORE = 0.6  # of that: a batch that took less may be one token longer, whatever the sums say
 _LIKELIEST, _LIKELY_SHARE = 40, 0.95
 
 
@@ -96,6 +97,8 @@ class CTransformersModel:
             took = time.perf_counter() - started
             if rest:
                 fitting = int(len(batch) * _BATCH_SECONDS / max(took, 1e-6))
+                if took < _SURELY_MORE * _BATCH_SECONDS:
+                    fitting = max(fitting, len(batch) + 1)  # a token of a longer batch costs less
                 self._batch = max(1, min(_LONGEST_BATCH, 2 * len(batch), fitting))
                 yield None
         greedy = asked.temperature <= 0

@@ -1,6 +1,7 @@
 """What the engine and a model worker say to each other: one JSON object per line, each way.
 
-Every command but `Cancel` is answered: with any number of `Piece`, then one other reply of the same id.
+Every command but `Cancel` is answered: with any number of `Loading` or `Piece`, then one other reply of the
+same id.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from remanence.models.language_model import Capabilities, Generation, LoadReques
 
 
 class Load(Struct, frozen=True, tag=True):
-    """Load a model; the first command, given once. Answered with `Loaded`."""
+    """Load a model; the first command, given once. Answered with `Loading` where the library tells how far
+    it is, then `Loaded`."""
 
     id: int
     asked: LoadRequest
@@ -46,6 +48,13 @@ class UseAdapter(Struct, frozen=True, tag=True):
 
     id: int
     path: str | None
+
+
+class Loading(Struct, frozen=True, tag=True):
+    """This share of the model is there, 0 to 1."""
+
+    id: int
+    share: float
 
 
 class Loaded(Struct, frozen=True, tag=True):
@@ -90,7 +99,7 @@ class Failed(Struct, frozen=True, tag=True):
 
 
 Command = Load | Generate | Cancel | Count | UseAdapter
-Reply = Loaded | Piece | Ended | Counted | Done | Failed
+Reply = Loading | Loaded | Piece | Ended | Counted | Done | Failed
 
 # Made at import: msgspec (0.22) can end the process where two threads decode a type for the first time.
 _COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ _LONGEST_PIECE = 1024
 _LAID_OUT_ANEW = ("Q4_0", "Q4_K", "IQ4_NL")
 
 
-def load(asked: LoadRequest) -> LlamaCppModel:
-    """Load the file; its header was found fit by `choosing`.
+def load(asked: LoadRequest, told: Callable[[float], None] = lambda share: None) -> LlamaCppModel:
+    """Load the file; its header was found fit by `choosing`. `told` hears how much of it is there, 0 to 1.
 
     Raises LanguageModelError where the library refuses it or the adapter.
     """
@@ -40,16 +41,17 @@ def load(asked: LoadRequest) -> LlamaCppModel:
     Prompts(header)  # the library would fail on a damaged chat template in words of its own
     context, threads = window(asked, header), thread_count(asked)
     try:
-        library = Llama(
-            str(path),
-            n_ctx=context,
-            n_threads=threads,
-            n_threads_batch=threads,
-            n_gpu_layers=asked.gpu_layers,
-            # with the file mapped as well these take twice their size (a Q4_0 of 203 MB: 477 MB, 276 without)
-            use_mmap=not header.quantisation.startswith(_LAID_OUT_ANEW),
-            verbose=False,
-        )
+        with _told_while_loading(told):
+            library = Llama(
+                str(path),
+                n_ctx=context,
+                n_threads=threads,
+                n_threads_batch=threads,
+                n_gpu_layers=asked.gpu_layers,
+                # with the file mapped as well these take twice their size (Q4_0 of 203 MB: 477, 276 without)
+                use_mmap=not header.quantisation.startswith(_LAID_OUT_ANEW),
+                verbose=False,
+            )
     except (RuntimeError, ValueError, OSError) as error:
         raise LanguageModelError(f"llama.cpp cannot load {path.name}: {error}") from error
     model = LlamaCppModel(library, header.architecture, Prompts(header, _gap(library)), context)
@@ -181,6 +183,32 @@ class LlamaCppModel:
         room = self._piece_room
         length = self._c.llama_token_to_piece(self._vocabulary, token, room, _LONGEST_PIECE, 0, False)
         return room.raw[: max(0, length)]
+
+
+@contextmanager
+def _told_while_loading(told: Callable[[float], None]) -> Generator[None]:
+    """The library's class hides the callback, not the parameters that it starts from."""
+    from llama_cpp import llama_cpp
+
+    library: Any = llama_cpp
+    defaults = library.llama_model_default_params
+
+    def is_wanted(share: float, _: object) -> bool:
+        told(share)
+        return True
+
+    heard = library.llama_progress_callback(is_wanted)
+
+    def with_callback() -> Any:
+        parameters = defaults()
+        parameters.progress_callback = heard
+        return parameters
+
+    library.llama_model_default_params = with_callback
+    try:
+        yield
+    finally:
+        library.llama_model_default_params = defaults
 
 
 def _gap(library: Any) -> tuple[int, int, int] | None:

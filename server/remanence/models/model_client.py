@@ -27,7 +27,7 @@ LOAD_SECONDS = 900.0
 SILENCE_SECONDS = 120.0  # without a token: then it hangs
 _READING_SECONDS = 0.03  # more for each byte of a prompt, which is read before the first token
 _STOPPING_SECONDS = 10.0  # what a cancelled generation may take to its next token before it is killed
-_LEAVE_SECONDS = 0.06  # after which a cancelled request waits no longer for the worker's word
+_LEAVE_SECONDS = 0.03  # after which a cancelled request waits no longer for the worker's word
 _MB = 2**20
 
 
@@ -70,6 +70,12 @@ class ModelProcess:
         """The process id while it runs."""
         worker = self._worker
         return worker.process.pid if worker is not None and worker.is_alive else None
+
+    @property
+    def loaded_share(self) -> float | None:
+        """How much of the model is there while it is loaded, 0 to 1; None where its library does not tell."""
+        worker = self._worker
+        return worker.loaded_share if worker is not None else None
 
     @property
     def rss_mb(self) -> float:

@@ -10,6 +10,7 @@ It ends when its input does, whatever it is doing, and so with its engine. It lo
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import queue
 import signal
@@ -29,7 +30,10 @@ from remanence.models.language_model import LanguageModel, LanguageModelError, L
 # sending takes a small model's time.
 _BETWEEN_SECONDS = 0.01
 
-Loader = Callable[[LoadRequest], LanguageModel]
+_LEAST_STEP = 0.01  # of a model, worth telling
+
+Told = Callable[[float], None]
+Loader = Callable[[LoadRequest, Told], LanguageModel]
 
 
 class Worker:
@@ -68,7 +72,7 @@ class Worker:
         try:
             match command:
                 case wire.Load(id, asked):
-                    self._model = _loader(self._backend)(asked)
+                    self._model = _loader(self._backend)(asked, self._telling(id))
                     self._reply(wire.Loaded(id, self._model.capabilities))
                 case wire.Generate():
                     self._generate(command)
@@ -89,6 +93,18 @@ class Worker:
             self._reply(wire.Failed(command.id, "The model ran out of memory: choose a smaller one."))
         except Exception as error:  # noqa: BLE001  its own words might quote a prompt
             self._reply(wire.Failed(command.id, f"The model failed: {type(error).__name__}."))
+
+    def _telling(self, id: int) -> Told:
+        """Tells the engine how far the model is loaded."""
+        told = 0.0
+
+        def tell(share: float) -> None:
+            nonlocal told
+            if share >= told + _LEAST_STEP:
+                told = share
+                self._reply(wire.Loading(id, share))
+
+        return tell
 
     def _generate(self, command: wire.Generate) -> None:
         model, id = self._loaded(), command.id
@@ -141,7 +157,10 @@ def _loader(backend: str) -> Loader:
         raise LanguageModelError(
             f"The backend {backend} cannot be used: {missing} is not installed, or does not load here."
         ) from error
-    return cast(Loader, module.load)
+    load = module.load
+    if "told" in inspect.signature(load).parameters:  # a library that tells how far it is
+        return cast(Loader, load)
+    return lambda asked, _: cast(LanguageModel, load(asked))
 
 
 def main(arguments: list[str]) -> int:

@@ -23,7 +23,7 @@ from remanence.models.language_model import (
 )
 from remanence.models.model_client import GivenUp, ModelProcess, WorkerGone
 from remanence.models.profiles import Profile, profile_of
-from remanence.models.resident import Choose, ModelReport, Resident
+from remanence.models.resident import Choose, LoadProgress, ModelReport, Resident
 from remanence.models.worker_pipes import LOOK_SECONDS
 from remanence.settings import LanguageModelSettings, LanguageModelsSettings
 
@@ -71,10 +71,17 @@ class Residency:
         self._closed = False
 
     def generate(
-        self, id: str, asked: Generation, cancelled: Cancelled, *, window: str = ""
+        self,
+        id: str,
+        asked: Generation,
+        cancelled: Cancelled,
+        *,
+        window: str = "",
+        adapter: str | None = None,
     ) -> Iterator[str | Usage]:
         """See LanguageModel. Loads the model first where it is not in memory; the requests of several windows
-        to one model are served in turn, one of each."""
+        to one model are served in turn, one of each. `adapter` is applied for this request alone, in place of
+        the model's own; a model on a server takes none."""
         model = self._find(id)
         if model.is_remote:
             yield from self._remote(model).generate(asked, cancelled)
@@ -82,9 +89,9 @@ class Residency:
         try:
             with model.turns.turn(window, cancelled):
                 try:
-                    yield from self._write(model, asked, cancelled)
+                    yield from self._write(model, asked, cancelled, adapter)
                 except WorkerGone:  # an earlier answer ended it, and nothing of this one was begun
-                    yield from self._write(model, asked, cancelled)
+                    yield from self._write(model, asked, cancelled, adapter)
         except GivenUp:
             yield Usage(finish="cancelled")
 
@@ -110,8 +117,9 @@ class Residency:
         if model.is_remote:
             self._remote(model).use_adapter(path)
             return
-        with self._held(model, cancelled) as process:
+        with model.turns.turn("", cancelled), self._held(model, cancelled) as process:
             process.use_adapter(path, cancelled)
+            model.lent_adapter = None
 
     def keep_adapter(self, id: str, path: str | None) -> None:
         """Apply this adapter whenever the model is loaded, and now where it is, in place of the one that its
@@ -129,6 +137,10 @@ class Residency:
         """Whether it can be asked without waiting for it to be loaded."""
         model = self._find(id)
         return model.is_remote or model.loaded() is not None
+
+    def progress(self, id: str) -> LoadProgress | None:
+        """How far its loading is; None where it is not being loaded."""
+        return self._find(id).progress()
 
     def is_busy(self) -> bool:
         """Whether a model is being loaded or asked."""
@@ -183,8 +195,13 @@ class Residency:
             if model.remote is not None:
                 model.remote.close()
 
-    def _write(self, model: Resident, asked: Generation, cancelled: Cancelled) -> Iterator[str | Usage]:
+    def _write(
+        self, model: Resident, asked: Generation, cancelled: Cancelled, adapter: str | None
+    ) -> Iterator[str | Usage]:
         with self._held(model, cancelled) as process:
+            if model.lent_adapter != adapter:
+                process.use_adapter(adapter or model.adapter, cancelled)
+                model.lent_adapter = adapter
             try:
                 yield from process.generate(asked, cancelled)
             except LanguageModelError as error:
@@ -213,7 +230,8 @@ class Residency:
             if process is not None:
                 return process
             if loading is None:
-                loading = model.loading = Future()
+                loading, model.loading_since = Future[ModelProcess](), time.monotonic()
+                model.loading = loading
                 arguments = (model, loading)
                 threading.Thread(target=self._load, args=arguments, name="model load", daemon=True).start()
         while True:
@@ -274,6 +292,7 @@ class Residency:
             process.close()
             raise LanguageModelError("The engine is ending.")
         model.context = capabilities.context
+        model.lent_adapter = None
 
     def _make_room(self, model: Resident, demand: Demand) -> None:
         """Unload what is idle, least recently used first, until this fits; wait for what is in use where it

@@ -39,6 +39,16 @@ class ModelReport:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far a model is that is being loaded: since when, in seconds; its size in MB, 0 where its file was
+    not read yet; the share of it that is there, None where its library does not tell."""
+
+    seconds: float
+    size_mb: float
+    share: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Resident:
     """Its changing half is guarded by the lock of `Residency`.
@@ -54,11 +64,13 @@ class Resident:
     process: ModelProcess | None = None
     demand: Demand | None = None
     loading: Future[ModelProcess] | None = None
+    loading_since: float = 0.0
     users: int = 0
     used_at: float = 0.0
     problem: str | None = None
     context: int | None = None
     kept_adapter: str | None = None  # applied in place of the one that the settings name
+    lent_adapter: str | None = None  # applied now, for a request that asked for it; guarded by `turns`
     chosen: Chosen | None = None
     seen: tuple[int, int] | None = None  # the file's time and size when `chosen` was
 
@@ -95,6 +107,14 @@ class Resident:
     def idle_seconds(self) -> float | None:
         """Since its last answer; None where it is not in memory or somebody asks for it."""
         return time.monotonic() - self.used_at if self.is_idle() else None
+
+    def progress(self) -> LoadProgress | None:
+        """How far its loading is; None where it is not being loaded."""
+        if self.loading is None:
+            return None
+        size = self.chosen.size_bytes / _MB if self.chosen is not None else 0.0
+        share = self.process.loaded_share if self.process is not None else None
+        return LoadProgress(time.monotonic() - self.loading_since, size, share)
 
     def state(self) -> State:
         """In one word."""

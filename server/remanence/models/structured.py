@@ -27,10 +27,18 @@ _SHORTEST, _FEW = 8, 4  # characters of a string and entries of a list that has 
 _WARMER = 0.3  # temperature, with each further attempt
 
 
-def generate_json(model: LanguageModel, asked: Generation, cancelled: Cancelled, attempts: int = 3) -> object:
+def generate_json(
+    model: LanguageModel,
+    asked: Generation,
+    cancelled: Cancelled,
+    attempts: int = 3,
+    *,
+    knows_schema: bool = False,
+) -> object:
     """The value that the model writes for `asked`, valid under its `json_schema`.
 
-    A model that can be constrained is; one that cannot is given the schema in words. What comes is checked
+    A model that can be constrained is; one that cannot is given the schema in words, unless it learned to
+    write what is valid under it. What comes is checked
     either way, and one that wrote something else is told what is wrong, `attempts` times in all. Raises
     LanguageModelError in words where none was right, where `asked` has no schema or one that is none, or
     once `cancelled`.
@@ -40,7 +48,10 @@ def generate_json(model: LanguageModel, asked: Generation, cancelled: Cancelled,
         raise LanguageModelError("JSON is asked for with a schema, and not of a gap in code.")
     validator = _validator(schema)
     held = model.capabilities.constrained
-    first = asked if held else msgspec.structs.replace(told(asked, schema), json_schema=None)
+    is_told = not held and not knows_schema
+    first = told(asked, schema) if is_told else asked
+    if not held:
+        first = msgspec.structs.replace(first, json_schema=None)
     following, wrong = first, "nothing came"
     for attempt in range(attempts):
         try:
@@ -58,7 +69,7 @@ def generate_json(model: LanguageModel, asked: Generation, cancelled: Cancelled,
         except ValueError as error:
             cut_off = f"it was not finished after {usage.written_tokens} tokens"
             wrong = cut_off if usage.finish == "length" else str(error)
-        following = _corrected(first, schema, text, wrong, attempt + 1)
+        following = _corrected(first if is_told else told(first, schema), text, wrong, attempt + 1)
         if held and usage.finish == "length":
             following = msgspec.structs.replace(
                 following, json_schema=_bounded(schema, asked.max_tokens // (attempt + 1))
@@ -130,11 +141,8 @@ def _checked(text: str, validator: Any) -> object:
     return value
 
 
-def _corrected(
-    first: Generation, schema: Mapping[str, object], text: str, wrong: str, attempt: int
-) -> Generation:
+def _corrected(asked: Generation, text: str, wrong: str, attempt: int) -> Generation:
     """The request again, with the wrong answer and what was wrong with it."""
-    asked = told(first, schema) if first.json_schema is not None else first
     again = f"That is not right: {wrong}. Write the whole JSON value again, short, and nothing else."
     turns = (
         *asked.messages,

@@ -271,7 +271,12 @@ def _quantised(bits: int) -> Any:
     if bits == 8:
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     if bits == 4:
-        return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+        on_gpu = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        return transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16 if on_gpu else torch.float32,
+        )
     raise LanguageModelError(f"A folder is loaded in 4 or 8 bits, not in {bits}.")
 
 

@@ -11,6 +11,7 @@ from remanence.models.marker_names import GAP_ENDS, GAPS, TURN_ENDS
 from remanence.models.text_stream import legal
 
 _WINDOW = 6  # tokens decoded before the new ones: a first space depends on what stands before it
+_STAND_IN = "remanence"
 _PATIENCE = 16  # tokens that may be held back while they are no whole characters
 
 
@@ -57,6 +58,33 @@ class Tokens:
         if asked.prompt is not None:
             return self._opening + self.plain(asked.prompt), self.ends
         return self._chat(asked.messages), self.ends
+
+    def of_turns(self, messages: Sequence[ChatMessage]) -> tuple[list[int], int]:
+        """The tokens of a chat that ends with the assistant's turn, and how many stand before what it says:
+        the prompt, token for token as when it is asked."""
+        *before, last = messages
+        prompt = self._chat(before)
+        turns = [{"role": each.role, "content": legal(each.content)} for each in messages]
+        whole = self._start_of_chat + self._encoded(self._rendered(turns))
+        quoted = any(name in turn["content"] for name in self._names.values() for turn in turns)
+        if not quoted and whole[: len(prompt)] == prompt:
+            return whole, len(prompt)
+        line = self.plain("\n")  # some tokenizers write a space before what stands alone
+        said = self.plain(f"\n{last.content}")[len(line) :]
+        return [*prompt, *said, *self._end_of_turn()], len(prompt)
+
+    def _rendered(self, turns: Sequence[dict[str, str]]) -> str:
+        return str(self.tokenizer.apply_chat_template(list(turns), tokenize=False))
+
+    def _encoded(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _end_of_turn(self) -> list[int]:
+        """What the template writes after the assistant's words, up to the token that ends them."""
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _STAND_IN}]
+        after = self._encoded(self._rendered(turns).rpartition(_STAND_IN)[2])
+        ends = [place for place, token in enumerate(after) if token in self.ends]
+        return after[: ends[0] + 1] if ends else [*after, *sorted(self.ends)[:1]]
 
     def pieces(self, prompt: Sequence[int]) -> Pieces:
         """What turns the tokens that are written after this prompt into text."""

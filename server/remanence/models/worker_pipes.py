@@ -68,6 +68,7 @@ class Worker:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy's: they take memory and gain nothing
         )
         self.last_words = "The model worker has ended."
+        self.loaded_share: float | None = None  # as far as its library tells
         self._has_ended = False
         self._ids = itertools.count(1)
         self._talks: dict[int, Talk] = {}
@@ -130,6 +131,9 @@ class Worker:
         try:
             for line in self.process.stdout:
                 reply = wire.read_reply(line)
+                if isinstance(reply, wire.Loading):
+                    self.loaded_share = reply.share
+                    continue
                 with self._lock:
                     talk = self._talks.get(reply.id)
                 if talk is not None:

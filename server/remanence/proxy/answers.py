@@ -16,10 +16,12 @@ _LONGEST = 32 * 2**20  # bytes of one answer; what is longer is passed on and no
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What one object of an answer adds; with `replaces` its text is the whole so far."""
+    """What one object of an answer adds; with `replaces` its text is the whole so far. `id` is the answer's
+    own, where a later request can go on from it."""
 
     text: str = ""
     model: str | None = None
+    id: str | None = None
     is_finished: bool = False
     calls_tools: bool = False
     replaces: bool = False
@@ -36,6 +38,7 @@ class Answered:
     model: str | None
     is_finished: bool
     calls_tools: bool
+    id: str | None = None
 
 
 class Reading:
@@ -51,6 +54,7 @@ class Reading:
         self._rest: list[bytes] = []
         self._texts: list[str] = []
         self._model: str | None = None
+        self._id: str | None = None
         self._is_finished = self._calls_tools = False
 
     def feed(self, part: bytes) -> None:
@@ -77,9 +81,16 @@ class Reading:
         rest, self._rest = b"".join(self._rest), []
         if rest.strip():
             self._take(rest)
-        if not self._is_readable:
-            return None
-        return Answered("".join(self._texts), self._model, self._is_finished, self._calls_tools)
+        return self.so_far() if self._is_readable else None
+
+    @property
+    def can_be_followed(self) -> bool:
+        """Whether it has said its end, and the name by which a request can go on from it."""
+        return self._is_finished and self._id is not None
+
+    def so_far(self) -> Answered:
+        """What the whole lines say that have come."""
+        return Answered("".join(self._texts), self._model, self._is_finished, self._calls_tools, self._id)
 
     def _take(self, line: bytes) -> None:
         line = line.strip()
@@ -102,6 +113,7 @@ class Reading:
             self._texts = []
         self._texts.append(said.text)
         self._model = said.model or self._model
+        self._id = said.id or self._id
         self._is_finished = self._is_finished or said.is_finished
         self._calls_tools = self._calls_tools or said.calls_tools
 

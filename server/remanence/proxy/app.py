@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remanence.memory.timestamps import now_ms
 from remanence.proxy import ollama_shapes, openai_shapes
-from remanence.proxy.answers import Read, Reading
+from remanence.proxy.answers import Answered, Read, Reading
+from remanence.proxy.chains import Chains
 from remanence.proxy.json_members import Unreadable
 from remanence.proxy.prompts import Prompt
 from remanence.proxy.refusals import error_body
@@ -61,6 +62,7 @@ class _Remembered:
 
 def create_proxy(key: str, upstream: Upstream, memory: Memory) -> ASGIApp:
     """The application. Whoever asks says `key`: as a bearer token, or as the first part of the path."""
+    chains = Chains()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,7 +77,7 @@ def create_proxy(key: str, upstream: Upstream, memory: Memory) -> ASGIApp:
             await _refuse(send, path, 401, words)
             return
         body = RequestBody(receive)
-        exchange = _Exchange(upstream, memory, scope, path, headers, body, send)
+        exchange = _Exchange(upstream, memory, chains, scope, path, headers, body, send)
         work = asyncio.create_task(exchange.run(), name="proxied request")
         hung_up = asyncio.create_task(body.hung_up(), name="proxied client")
         try:
@@ -95,6 +97,7 @@ class _Exchange:
         self,
         upstream: Upstream,
         memory: Memory,
+        chains: Chains,
         scope: Scope,
         path: str,
         headers: Headers,
@@ -103,6 +106,7 @@ class _Exchange:
     ) -> None:
         self._upstream = upstream
         self._memory = memory
+        self._chains = chains
         self._method: str = scope["method"]
         self._path = path
         query = scope["query_string"].decode("latin-1")
@@ -140,16 +144,20 @@ class _Exchange:
         body = await self._body.whole(_LONGEST_READ)
         if body is None:
             return await self._untouched(), None
+        arrived = asyncio.get_running_loop().time()
         try:
             prompt = shape.prompt(body)
         except (Unreadable, UnicodeEncodeError):
             prompt = None
+        if prompt is not None:
+            prompt = self._chains.placed(prompt)
         if prompt is None:
             return self._with_body(body), None
         asker = Asker(
             tool=tool_name(_value(self._headers, b"user-agent"), _value(self._headers, b"x-title")),
             workspace=_value(self._headers, _WORKSPACE) or None,
             asked_at=now_ms(),
+            arrived=arrived,
         )
         block = await self._memory.block(prompt, asker)
         if block.text or prompt.has_old_blocks:
@@ -160,7 +168,7 @@ class _Exchange:
         headers = list(answer.headers)
         reading = None
         if remembered is not None:
-            headers.append((_MEMORIES, str(remembered.block.memories).encode()))
+            headers.append((_MEMORIES, str(len(remembered.block.memories)).encode()))
             if answer.status == 200:
                 shape = remembered.shape
                 kind, encoding = answer.header(b"content-type"), answer.header(b"content-encoding")
@@ -169,13 +177,19 @@ class _Exchange:
         self._has_begun = True
         try:
             async for part in answer.parts:
-                await self._send({"type": "http.response.body", "body": part, "more_body": True})
-                if reading is not None:
+                if remembered is not None and reading is not None:
                     reading.feed(part)
+                    if reading.can_be_followed:  # noted before the client knows
+                        self._note(remembered, reading.so_far())
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
         finally:  # also where the client hung up or the upstream broke off: what came may be worth keeping
             answered = reading.answered() if reading is not None else None
             if remembered is not None and answered is not None:
+                self._note(remembered, answered)
                 self._memory.keep(remembered.prompt, remembered.asker, answered)
+
+    def _note(self, remembered: _Remembered, answered: Answered) -> None:
+        self._chains.note(remembered.prompt, answered, remembered.block.memories)
 
     async def _untouched(self) -> Asked:
         if any(_value(self._headers, name) for name in (b"content-length", b"transfer-encoding")):

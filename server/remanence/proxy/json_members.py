@@ -50,6 +50,10 @@ def is_list(value: bytes | Raw | None) -> bool:
     return value is not None and bytes(memoryview(value)[:1]) == b"["
 
 
+def is_object(value: bytes | Raw | None) -> bool:
+    return value is not None and bytes(memoryview(value)[:1]) == b"{"
+
+
 def is_true(value: bytes | Raw | None) -> bool:
     return value is not None and bytes(memoryview(value)[:5]) == b"true"
 

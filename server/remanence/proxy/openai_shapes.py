@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -9,9 +10,9 @@ from msgspec import Raw
 
 from remanence.proxy.answers import Said
 from remanence.proxy.chat_messages import read_messages
-from remanence.proxy.json_members import is_list, items_of, members_of, raw, string_of
+from remanence.proxy.json_members import is_list, is_object, items_of, members_of, raw, string_of
 from remanence.proxy.plain_prompts import read_plain
-from remanence.proxy.prompts import Prompt, Turn, prompt_of
+from remanence.proxy.prompts import Prompt, Turn, asking_nothing, prompt_of
 
 
 def read_chat(body: bytes) -> Prompt | None:
@@ -35,18 +36,30 @@ def read_response(body: bytes) -> Prompt | None:
     model = string_of(members.get("model")) or ""
     system = string_of(members.get("instructions")) or ""
     given = members.get("input")
+    prompt: Prompt | None = None
     if is_list(given) and given is not None:
-        return read_messages(
-            items_of(given), model, lambda items: bytes(raw({**members, "input": items})), system
+        items = items_of(given)
+        prompt = read_messages(
+            items, model, lambda changed: bytes(raw({**members, "input": changed})), system
         )
-    text = string_of(given)
-    if text is None:
-        return None
+        if prompt is None and not any(map(_is_users, items)):
+            prompt = asking_nothing(model, body)
+    elif (text := string_of(given)) is not None:
+        turns = [Turn("system", system), Turn("user", text)]
+        prompt = prompt_of(turns, 1, model, lambda block: bytes(raw({**members, "input": raw(block + text)})))
+    follows, kept_in = string_of(members.get("previous_response_id")), _kept_in(members.get("conversation"))
+    return prompt and replace(prompt, follows=follows or "", kept_in=kept_in)
 
-    def rewritten(block: str) -> bytes:
-        return bytes(raw({**members, "input": raw(block + text)}))
 
-    return prompt_of([Turn("system", system), Turn("user", text)], 1, model, rewritten)
+def _kept_in(conversation: Raw | None) -> str:
+    """The conversation that the server keeps, by its id, which may stand in an object."""
+    if conversation is None or not is_object(conversation):
+        return string_of(conversation) or ""
+    return string_of(members_of(conversation).get("id")) or ""
+
+
+def _is_users(item: Raw) -> bool:
+    return string_of(members_of(item).get("role")) == "user"
 
 
 class _Part(msgspec.Struct):
@@ -94,6 +107,7 @@ class _Item(msgspec.Struct):
 
 
 class _Response(msgspec.Struct):
+    id: str | None = None
     output: list[_Item] = []
     model: str | None = None
     status: str | None = None
@@ -105,6 +119,9 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+_SERVERS_OWN = {  # tools that the server uses by itself, before it answers
+    *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"),
+}
 _response = msgspec.json.Decoder(_Response)
 _event = msgspec.json.Decoder(_Event)
 
@@ -121,7 +138,7 @@ def said_in_event(written: bytes) -> Said:
         return Said(event.delta)
     if event.response is not None and event.type in ("response.completed", "response.incomplete"):
         return msgspec.structs.replace(_said(event.response), replaces=True)
-    return Said()
+    return Said(id=event.response.id if event.response is not None else None)
 
 
 def _said(response: _Response) -> Said:
@@ -129,9 +146,10 @@ def _said(response: _Response) -> Said:
     return Said(
         "\n\n".join(text for text in texts if text),
         response.model,
+        response.id,
         is_finished=response.status in (None, "completed", "incomplete"),
         calls_tools=any(
-            item.type.endswith("_call") and item.type != "web_search_call" for item in response.output
+            item.type.endswith("_call") and item.type not in _SERVERS_OWN for item in response.output
         ),
     )
 

@@ -33,6 +33,10 @@ class Prompt:
 
     `rewritten` gives the request's body with a block of memories (or nothing) before the question, and
     without our blocks in earlier messages.
+
+    Where the server keeps the conversation, `follows` names the answer that this goes on from, or `kept_in`
+    the conversation; `told` are the ids of the memories that were put into it before. Then the question may
+    be empty: the request only says what a tool gave.
     """
 
     question: str
@@ -43,6 +47,9 @@ class Prompt:
     takes_block: bool
     has_old_blocks: bool
     rewritten: Callable[[str], bytes]
+    follows: str = ""
+    kept_in: str = ""
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +75,22 @@ def prompt_of(
         if turn.role == "user" and turn.text and not is_tool_result(turn.text)
     ]
     # Dates and times, which many a system prompt holds, must not make a new conversation of each request.
-    first = _hash(_DIGITS.sub("0", system), users[0])
+    first = key_of(_DIGITS.sub("0", system), users[0])
     return Prompt(
         question=question,
         said=tuple(turn.text for turn in turns[asking + 1 :] if turn.role == "assistant" and turn.text),
         conversation_id=first,
-        turn_key=_hash(*users),
+        turn_key=key_of(*users),
         model=model,
         takes_block=not holds_block(text),
         has_old_blocks=any(holds_block(turn.text or "") for turn in turns[:asking] if turn.role == "user"),
         rewritten=rewritten,
     )
+
+
+def asking_nothing(model: str, body: bytes) -> Prompt:
+    """A request that only goes on with what was asked before."""
+    return Prompt("", (), "", "", model, takes_block=False, has_old_blocks=False, rewritten=lambda _: body)
 
 
 def last_question(turns: Sequence[Turn]) -> int | None:
@@ -127,6 +139,7 @@ def _without_reminder(text: str, system: str) -> str:
     return text[:end] if len(text) - end >= _LEAST_REMINDER else text
 
 
-def _hash(*texts: str) -> str:
+def key_of(*texts: str) -> str:
+    """One name for some texts in their order, of 32 characters."""
     joined = _SEPARATOR.join(texts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -28,19 +28,20 @@ _PARTIAL = "partial"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Memories as they go before a question, and how many they are; empty where there are none."""
+    """Memories as they go before a question, and their ids; empty where there are none."""
 
     text: str = ""
-    memories: int = 0
+    memories: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked, and in which project, where it says so; when, in epoch ms."""
+    """Who asked, and in which project, where it says so; when, in epoch ms, and on the event loop's clock."""
 
     tool: str
     workspace: str | None
     asked_at: int
+    arrived: float
 
 
 class Memory(Protocol):
@@ -52,8 +53,8 @@ class Memory(Protocol):
 
 
 class Remembering:
-    """Memory by the engine's own verbs. A block that is not there within `patience` seconds is done without;
-    `token_budget` is for the block alone."""
+    """Memory by the engine's own verbs. A block that is not there `patience` seconds after the request was is
+    done without; `token_budget` is for the block alone."""
 
     def __init__(
         self,
@@ -122,7 +123,8 @@ class Remembering:
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._threads, self._looked_up, prompt, asker, cancelled)
-        done, _ = await asyncio.wait({work}, timeout=self._patience)
+        left = asker.arrived + self._patience - loop.time()
+        done, _ = await asyncio.wait({work}, timeout=max(left, 0))
         if not done:
             cancelled.set()
             work.add_done_callback(_ignored)
@@ -137,6 +139,7 @@ class Remembering:
             share=1.0,
             workspace=asker.workspace,
             except_conversation_id=prompt.conversation_id,
+            except_ids=sorted(prompt.told),
         )
         try:
             enriched = self._handlers["enrich_prompt"](request, cancelled.is_set)
@@ -144,7 +147,7 @@ class Remembering:
             text = enriched.prompt.removesuffix(query)
             is_whole = bool(text) and text != enriched.prompt and not strip_memory(text).strip()
             if is_whole:
-                return Block(text, len(enriched.memories))
+                return Block(text, frozenset(each.id for each in enriched.memories))
         except EngineError as error:
             if error.code != "cancelled":
                 log.warning("a prompt went on without memories: %s", error.code)
