@@ -157,6 +157,20 @@ def test_reasons_are_given_in_the_words_of_the_query(memories: Memories) -> None
     assert 0 < memory.score <= 1
 
 
+def test_whoever_reads_whole_answers_pays_for_no_excerpt(memories: Memories) -> None:
+    text = "why does socket.io drop the JWT on reconnect?"
+    (with_excerpt, *_), (without, *_) = (
+        memories.recall(text, excerpts=each).memories for each in (True, False)
+    )
+    assert (without.row.id, without.score, without.why) == (
+        with_excerpt.row.id,
+        with_excerpt.score,
+        with_excerpt.why,
+    )
+    assert with_excerpt.excerpt
+    assert not without.excerpt
+
+
 @pytest.mark.parametrize("text", ["recipe for banana bread", "", "   ", "\x00\ud800"])
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
 def test_nothing_relevant_is_nothing_returned(memories: Memories, text: str, mode: str) -> None:

@@ -111,6 +111,7 @@ class Searching:
             ),
             place=self._place(request.uri, request.language_id),
             symbol=request.symbol,
+            excerpts=False,
         )
         found = self._recall(query, cancelled)
         if not found.memories or (request.automatic and found.evidence < AUTOMATIC_GATE):

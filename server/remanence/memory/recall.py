@@ -179,7 +179,9 @@ def recall(
         Recalled(
             row=each.row,
             score=round(min(max(each.score, 0.0), 1.0), 4),
-            excerpt=excerpt(each.row.answer, words.terms, held=held[each.candidate] if held else None),
+            excerpt=excerpt(each.row.answer, words.terms, held=held[each.candidate] if held else None)
+            if query.excerpts
+            else "",
             why=(*_reasons(each.candidate, context.candidates, words, written), *each.why),
         )
         for each in ranked[: query.limit]
