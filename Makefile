@@ -39,11 +39,13 @@ test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (ne
 	  tests/vscode/run.sh; \
 	fi
 
-bench: .venv/installed-dev ## five minutes of the benchmarks: quality, hover, peers, scale; figures under .cache/bench
+bench: .venv/installed-dev ## eight minutes of the benchmarks: quality, hover, peers, scale, learning; figures under .cache/bench
 	$(BIN)/python tests/benchmarks/recall_quality.py --quick $(BENCH_DATA) --json $(RESULTS)/recall_quality.json
 	$(BIN)/python tests/benchmarks/hover_gold/run.py --json $(RESULTS)/hover_gold.json
 	$(BIN)/python tests/benchmarks/peers.py --quick $(BENCH_DATA) --json $(RESULTS)/peers.json
 	$(BIN)/python tests/benchmarks/recall_scale.py --quick $(BENCH_DATA) --json $(RESULTS)/recall_scale.json
+	$(BIN)/python tests/benchmarks/consolidation.py --quick --json $(RESULTS)/consolidation.json
+	$(BIN)/python tests/benchmarks/training.py --quick --json $(RESULTS)/training.json
 
 lint: .venv/installed-dev ## style, types, and which room may import which
 	$(BIN)/ruff check

@@ -24,7 +24,19 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answe
 
 def _what_to_train(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
+        click.option(
+            "--for",
+            "purpose",
+            type=click.Choice(["facts", "operations"]),
+            default="facts",
+            help="To answer from what is remembered, or to draw facts from it and to decide about them.",
+        ),
         click.option("--afresh", is_flag=True, help="From the bare model, not on from the active adapter."),
+        click.option(
+            "--instead-of",
+            "insteadOf",
+            help="What this adapter learned, without what was forgotten.",
+        ),
         click.option("--base", help="The Hugging Face folder to train on."),
         click.option("--model", help="A model of the settings (default: the one in use)."),
         click.option("--recipe", help="A shipped recipe or a .toml file (default: by the model's size)."),
@@ -49,10 +61,29 @@ def dataset(home: Home, as_json: bool, path: Path, **options: Any) -> None:
 @click.option("--dry-run", "dryRun", is_flag=True, help="Only say what would be learned, and what it takes.")
 @click.option("--no-activate", is_flag=True, help="Keep the adapter, whatever its evaluation says.")
 @click.option("--detach", is_flag=True, help="Do not wait for it: `remanence jobs` tells how far it is.")
+@click.option(
+    "--automatic",
+    type=click.Choice(["always", "never", "ask"]),
+    help="Only say whether runs may begin by themselves (see automatic_after in settings.toml).",
+)
 @_as_json
 @click.pass_obj
-def train(home: Home, as_json: bool, no_activate: bool, detach: bool, **options: Any) -> None:
-    """Train an adapter from what is remembered, evaluate it, and activate it where it passed."""
+def train(
+    home: Home,
+    as_json: bool,
+    no_activate: bool,
+    detach: bool,
+    automatic: lm.AutomaticAnswer | None,
+    **options: Any,
+) -> None:
+    """Train an adapter from what is remembered, evaluate it, and activate it where it passed.
+
+    It goes on from the active adapter, so that what it learns is stacked on what that learned.
+    """
+    if automatic is not None:
+        answered = lm.AutomaticRequest(answer=automatic)
+        terminal.show(call(home, lambda client: client.automatic(answered)), as_json, automatic_in_words)
+        return
     request = parse_request({**_given(options), "auto": not no_activate}, lm.TrainRequest)
 
     async def run(client: EngineClient) -> m.Response:
@@ -83,7 +114,7 @@ def evaluate(home: Home, as_json: bool, adapter: str | None) -> None:
 @click.command()
 @click.argument(
     "action",
-    type=click.Choice(["list", "activate", "deactivate", "rollback", "compare", "export", "delete"]),
+    type=click.Choice(["list", "activate", "deactivate", "rollback", "compare", "merge", "export", "delete"]),
     default="list",
 )
 @click.argument("adapter", required=False)
@@ -93,6 +124,13 @@ def evaluate(home: Home, as_json: bool, adapter: str | None) -> None:
 @click.option("--format", type=click.Choice(["lora", "merged", "modelfile"]), default="lora")
 @click.option("--gguf", type=click.Path(exists=True, path_type=Path), help="The base model as a GGUF file.")
 @click.option("--verify", is_flag=True, help="Compare the exported with the original, in llama.cpp.")
+@click.option(
+    "--method",
+    type=click.Choice(["svd", "linear", "cat", "ties", "dare_ties"]),
+    default="svd",
+    help="How to merge (PEFT's names).",
+)
+@click.option("--weights", type=float, nargs=2, default=(1.0, 1.0), help="How much of each to merge.")
 @_as_json
 @click.pass_obj
 def adapters(
@@ -103,17 +141,25 @@ def adapters(
     other: str | None,
     path: Path | None,
     gguf: Path | None,
+    weights: tuple[float, float],
     **options: Any,
 ) -> None:
-    """List the adapters, put one on or take it off, compare two, export one for other programs."""
+    """List the adapters, put one on or take it off, compare two, merge two, export one for other programs.
+
+    `merge A B` makes a new adapter of two of one model and evaluates it. The two get in each other's way: it
+    knows less than both, mostly. `remanence train` goes on from the active one without that loss.
+    """
     if action not in ("list", "rollback") and adapter is None:
         raise click.UsageError(f"Say which adapter to {action}: `remanence adapters {action} ID`.")
+    if action in ("compare", "merge") and other is None:
+        raise click.UsageError(f"Say which two to {action}: `remanence adapters {action} ID OTHER`.")
     request = lm.AdaptersRequest(
         action=action,
         id=adapter,
         other=other,
         path=str((path or Path.cwd()).absolute()),
         gguf=str(gguf.absolute()) if gguf else None,
+        weights=list(weights),
         **options,
     )
 
@@ -136,6 +182,8 @@ def dataset_in_words(answer: lm.DatasetResponse) -> str:
         *_counted("learned", answer.by_form),
         *_counted("asked", answer.questions),
         *_counted("left out", answer.left_out),
+        *_counted("from", answer.by_origin),
+        f"drawn in {Path(answer.path, 'statistics.svg')}",
     ]
     return "\n".join(lines)
 
@@ -143,7 +191,12 @@ def dataset_in_words(answer: lm.DatasetResponse) -> str:
 def plan_in_words(answer: lm.TrainResponse) -> str:
     """What a run learns, and what it takes."""
     plan = answer.plan
-    lines = [f"learns {len(plan.facts)} facts, repeats {plan.known}:"]
+    lines = [answer.note] if answer.note else []
+    if plan.purpose == "operations":
+        lines += [f"learns to draw facts and to decide about them, from {len(plan.facts)} facts:"]
+        lines += _counted("from", plan.by_origin)
+    else:
+        lines += [f"learns {len(plan.facts)} facts, repeats {plan.known}:"]
     lines += [f"  {fact}" for fact in plan.facts[:_SHOWN_FACTS]]
     if len(plan.facts) > _SHOWN_FACTS:
         lines.append(f"  … and {len(plan.facts) - _SHOWN_FACTS} more")
@@ -152,9 +205,24 @@ def plan_in_words(answer: lm.TrainResponse) -> str:
         f"by the recipe {plan.recipe}: {plan.rows} rows in {plan.stages} stages, {plan.steps} steps",
         f"at most about {_duration(plan.seconds)} and {plan.memory_mb:,} MB",
     ]
+    if plan.note:
+        lines.append(plan.note)
     if plan.refusal:
         lines.append(click.style(plan.refusal, bold=True))
     return "\n".join(lines)
+
+
+def automatic_in_words(answer: lm.AutomaticResponse) -> str:
+    """What holds from now on, and what began."""
+    if not answer.after:
+        return "Kept. It is off until settings.toml has automatic_after above 0 under [training]."
+    said = {
+        "always": f"Runs begin by themselves after {answer.after} new facts, while an editor is open.",
+        "never": "No run begins by itself, and nothing asks.",
+    }.get(answer.answer or "", f"The editor asks once there are {answer.after} new facts.")
+    return said + (
+        f" One has begun: job {answer.job_id}." if answer.job_id else f" There are {answer.new} now."
+    )
 
 
 def adapters_in_words(answer: lm.AdaptersResponse) -> str:
@@ -171,6 +239,8 @@ def _adapter(adapter: lm.AdapterFigures) -> list[str]:
     lines = [
         f"{'*' if adapter.state == 'active' else ' '} {click.style(adapter.id, bold=True)} {adapter.state:9}"
         f" {adapter.facts} facts, {adapter.recipe}, {made}, for {adapter.base}"
+        + (", for operations" if adapter.purpose == "operations" else "")
+        + (f", on from {adapter.parent}" if adapter.parent and not adapter.merged_with else "")
     ]
     kinds = sorted({kind for scores in adapter.evaluation.values() for kind in scores})
     if kinds:
@@ -182,7 +252,13 @@ def _adapter(adapter: lm.AdapterFigures) -> list[str]:
 
 
 def _cell(score: lm.ScoreFigures | None) -> str:
-    return f"{score.exact:.0%} ({score.low:.0%}-{score.high:.0%})" if score is not None else "-"
+    if score is None:
+        return "-"
+    if score.decision_f1 is not None and score.valid is not None:
+        return f"F1 {score.decision_f1:.0%}, {score.valid:.0%} JSON"
+    if score.precision is not None and score.recall is not None:
+        return f"P {score.precision:.0%}, R {score.recall:.0%}"
+    return f"{score.exact:.0%} ({score.low:.0%}-{score.high:.0%})"
 
 
 def _counted(what: str, counts: dict[str, int]) -> list[str]:

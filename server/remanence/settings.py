@@ -98,6 +98,15 @@ class FactsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     model: bool = False
 
 
+class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`automatic_after`: once so many facts are new to the model in use, the editor asks, once, whether to
+    train, and whether later runs may begin by themselves; 0 for never. `recipe`: a shipped one's name or a
+    .toml file, for every run that names none; by the model's size where it is empty."""
+
+    automatic_after: Annotated[int, Meta(ge=0)] = 0
+    recipe: str = ""
+
+
 class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The endpoint that OpenAI and Ollama clients are pointed at. It is open where `enabled`, or where
     `remanence proxy --start` turned it on.
@@ -133,6 +142,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     enrichment: EnrichmentSettings = EnrichmentSettings()
     language_models: LanguageModelsSettings = LanguageModelsSettings()
     facts: FactsSettings = FactsSettings()
+    training: TrainingSettings = TrainingSettings()
     proxy: ProxySettings = ProxySettings()
 
 

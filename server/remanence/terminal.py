@@ -115,6 +115,8 @@ def status(answer: m.StatusResponse) -> str:
     ]
     running = [job for job in answer.jobs if job.state in ("queued", "running")]
     lines += [f"job {job.job_id}: {job.kind} {job.progress:.0%} {job.message}" for job in running]
+    if answer.learning:
+        lines.append(f"learning: {answer.learning}")
     if answer.degraded:
         lines.append(f"degraded: {answer.degraded}")
     return "\n".join(lines)

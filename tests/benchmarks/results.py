@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,17 @@ import psutil
 
 import remanence
 
+LEARNING = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
+
 _LIBRARIES = ("faiss-cpu", "numpy", "onnxruntime", "tantivy", "tokenizers")
 
 
-def run_facts(**more: object) -> dict[str, object]:
-    """What a reader needs to know of a run to compare it with another; nothing that names the machine."""
+def run_facts(*, libraries: Sequence[str] = (), **more: object) -> dict[str, object]:
+    """What a reader needs to know of a run to compare it with another; nothing that names the machine.
+
+    `libraries` are told beside the ones that every run needs, where they are installed.
+    """
+    installed = [name for name in libraries if importlib.util.find_spec(name) is not None]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -30,7 +38,7 @@ def run_facts(**more: object) -> dict[str, object]:
         "versions": {
             "python": platform.python_version(),
             "remanence": remanence.__version__,
-            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+            **{name: importlib.metadata.version(name) for name in (*_LIBRARIES, *installed)},
         },
         **more,
     }

@@ -2,147 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from learning_in_process import (
+    FACTS,
+    FIRST,
+    adapters,
+    ask,
+    have_adapter,
+    recipe,
+    remember,
+    train,
+    wait_until,
+)
 from service_in_process import finished, never
 
 import tiny_llama
 from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
-from remanence.engine import model_messages as mm
 from remanence.engine.service import Service, open_service
 from remanence.engine.verbs import EngineError
-from remanence.memory.fact_rules import RULES_VERSION, draft_facts
-from remanence.memory.fact_store import FactStore
-from remanence.paths import Home
-from remanence.training.adapters import Adapter
-from remanence.training.base_hash import base_hash
-from remanence.training.dataset import Manifest
 from remanence.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.e2e
-
-FACTS = [fact.adapted for fact in tiny_llama.FACTS[:6]]
-FIRST = FACTS[0]
-SAID_AT = 1_750_000_000_000
-RECIPE = """
-name = "test"
-[train]
-learning_rate = 5e-3
-batch_size = 16
-epochs = {epochs}
-max_length = 128
-replay = 0.0
-evaluate_every = 1000
-[gate]
-least_learned = 0.7
-most_invented = 1.0
-[care]
-only_on_mains = false
-threads = 1
-"""
-
-
-@pytest.fixture
-def learner(home: Home) -> Iterator[Service]:
-    """An engine with the tiny model twice: as a folder, and as a GGUF file of it."""
-    folder, gguf = json.dumps(str(tiny_llama.folder())), json.dumps(str(tiny_llama.gguf("F16")))
-    home.settings.write_text(
-        '[language_models]\nuse = "tiny"\n'
-        f"[language_models.models.tiny]\npath = {folder}\nthreads = 1\n"
-        f"[language_models.models.file]\npath = {gguf}\nbase = {folder}\nthreads = 1\n"
-        f'[language_models.models.old]\npath = {gguf}\nbase = {folder}\nbackend = "ctransformers"\n',
-        encoding="utf-8",
-    )
-    service = open_service(home)
-    yield service
-    service.close()
-
-
-def recipe(service: Service, epochs: int) -> str:
-    path = service.home.root / f"test-{epochs}.toml"
-    path.write_text(RECIPE.format(epochs=epochs), encoding="utf-8")
-    return str(path)
-
-
-def remember(service: Service, facts: Sequence[tiny_llama.Fact]) -> dict[str, str]:
-    """Each fact said by an exchange of its own; the exchanges' ids by service."""
-    store, said = FactStore(service.store.database), dict[str, str]()
-    for fact in facts:
-        text = f"{fact.service} runs on port {fact.port} now."
-        asked = m.CaptureRequest(question=text, answer="Noted, the config follows.", asked_at=SAID_AT)
-        captured = service.capture(asked, never)
-        row = service.store.get(captured.id)
-        assert row is not None
-        store.put(row.row, draft_facts(text, asked.answer, SAID_AT), RULES_VERSION)
-        said[fact.service] = captured.id
-    return said
-
-
-def train(service: Service, **fields: object) -> lm.TrainResponse:
-    answer = service.handlers()["train"](lm.TrainRequest(**fields), never)  # type: ignore[arg-type]
-    assert isinstance(answer, lm.TrainResponse)
-    return answer
-
-
-def adapters(service: Service, **fields: object) -> lm.AdaptersResponse:
-    answer = service.handlers()["adapters"](lm.AdaptersRequest(**fields), never)  # type: ignore[arg-type]
-    assert isinstance(answer, lm.AdaptersResponse)
-    return answer
-
-
-def ask(service: Service, question: str, model: str = "tiny") -> str:
-    asked = mm.AskRequest(prompt=question, model=model, with_memory=False, remember=False, max_tokens=24)
-    *_, last = service.streams()["ask"](asked, never)
-    assert isinstance(last, mm.AskEvent)
-    assert last.end is not None
-    return last.end.answer.strip()
-
-
-def have_adapter(service: Service, name: str, facts: Sequence[tiny_llama.Fact] = FACTS) -> None:
-    """The adapter of `tiny_llama`, as if a run here had made it of these facts."""
-    current = {fact.subject: fact for fact in FactStore(service.store.database).current()}
-    learned = [current[fact.service] for fact in facts]
-    manifest = Manifest(
-        created_at=0,
-        base=str(tiny_llama.folder()),
-        recipe="test",
-        facts=[fact.id for fact in learned],
-        known=[],
-        exchanges=[each for fact in learned for each in fact.exchanges],
-        stages=1,
-        rows=0,
-        by_form={},
-        questions={},
-        sha256={},
-        left_out={},
-    )
-    made = Adapter(
-        id=name,
-        base=str(tiny_llama.folder()),
-        base_hash=base_hash(tiny_llama.folder()),
-        recipe_name="test",
-        recipe='{"name": "test", "gate": {"most_invented": 1.0}, "care": {"threads": 1}}',
-        manifest=manifest,
-        report=None,
-        parent=None,
-        state="trained",
-        created_at=1,
-    )
-    service.learning.registry.add(made, learned, tiny_llama.adapter())
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen within two minutes")
 
 
 def test_what_is_remembered_is_trained_judged_activated_and_answered_without_recall(learner: Service) -> None:
@@ -335,5 +220,7 @@ def test_a_dataset_is_written_where_it_is_asked_for_and_nowhere_over(
     assert (told.facts, told.exchanges) == (len(FACTS), len(FACTS))
     assert told.by_form["paraphrase"] == 4 * len(FACTS)
     assert (out / "manifest.json").is_file()
+    drawn = ElementTree.fromstring((out / "statistics.svg").read_text(encoding="utf-8"))
+    assert {"paraphrase", "never"} <= {each.text for each in drawn.iter()}
     with pytest.raises(EngineError, match="not empty"):
         learner.handlers()["dataset"](request, never)

@@ -31,6 +31,11 @@ def found(question: str, answer: str = "") -> list[tuple[str, str, str]]:
         ("The billing-api listens on port 8081.", ("billing-api", "port", "8081")),
         ("The svc1 runs on port 8082.", ("svc1", "port", "8082")),
         ("`auth` écoute sur le port 9443.", ("auth", "port", "9443")),
+        ("billing moved to port 9090 yesterday.", ("billing", "port", "9090")),
+        ("The cache has moved from port 6379 to port 6380 now.", ("cache", "port", "6380")),
+        ("`auth` est passé sur le port 9444.", ("auth", "port", "9444")),
+        ("auth ha pasado del puerto 80 al puerto 9444.", ("auth", "port", "9444")),
+        ("auth wechselt auf Port 9444.", ("auth", "port", "9444")),
         ("we're on Django 4.2 for now", ("Django", "version", "4.2")),
         ("our logs are in /var/log/app.", ("logs", "path", "/var/log/app")),
         ("My name is Ada Lovelace and I need help.", ("user", "name", "Ada Lovelace")),
@@ -57,6 +62,10 @@ def test_what_is_said_outright_is_a_fact(said: str, fact: tuple[str, str, str]) 
         "Comment le service écoute sur le port 80 ?",
         "Fix this function.",
         "Why do table names end with '_tbl'?",
+        "It runs on port 8081 now.",
+        "The api is slow, which runs on port 9000 now.",
+        "Il écoute sur le port 8080.",
+        "We moved to port 4321.",
     ],
 )
 def test_what_is_asked_supposed_or_shown_is_none(said: str) -> None:

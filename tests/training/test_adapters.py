@@ -76,6 +76,7 @@ def add(
     base: str = BASE,
     state: State = "trained",
     parent: str | None = None,
+    merged_with: str | None = None,
 ) -> Adapter:
     manifest = Manifest(
         created_at=0,
@@ -102,6 +103,7 @@ def add(
         parent=parent,
         state=state,
         created_at=0,
+        merged_with=merged_with,
     )
     registry.add(made, facts, tiny_llama.adapter())
     return made
@@ -264,6 +266,56 @@ def test_one_that_went_on_from_another_is_marked_for_what_that_one_learned(
     add(registry, "child", fact("second", "e2"), parent="parent")
     forget(database, "e1")
     assert registry.mark_forgotten() == ["child", "parent"]
+
+
+def test_a_merged_one_is_read_back_with_both_parents_and_marked_for_what_either_learned(
+    registry: AdapterRegistry, database: Database
+) -> None:
+    say(database, "e1", "first")
+    say(database, "e2", "second")
+    add(registry, "one", fact("first", "e1"))
+    add(registry, "other", fact("second", "e2"))
+    made = add(registry, "both", parent="one", merged_with="other")
+    assert registry.get("both") == made
+    assert made.parents == ("one", "other")
+    assert registry.get("one").parents == ()
+    forget(database, "e2")
+    assert registry.mark_forgotten() == ["both", "other"]
+    assert states(registry) == {"one": "trained", "other": "outdated", "both": "outdated"}
+
+
+def test_the_last_good_one_never_learned_the_forgotten_and_was_not_refused(
+    registry: AdapterRegistry, database: Database
+) -> None:
+    for exchange, said in (("e1", "first"), ("e2", "second")):
+        say(database, exchange, said)
+    add(registry, "first", fact("first", "e1"))
+    add(registry, "refused", fact("first", "e1"), state="refused", parent="first")
+    add(registry, "second", fact("second", "e2"), parent="refused")
+    newest = add(registry, "newest", parent="second")
+    forget(database, "e2")
+    assert registry.mark_forgotten() == ["newest", "second"]
+    good = registry.last_good(newest)
+    assert good is not None
+    assert good.id == "first"
+    forget(database, "e1")
+    registry.mark_forgotten()
+    assert registry.last_good(newest) is None
+
+
+def test_of_two_that_were_merged_the_good_one_is_the_last_good(
+    registry: AdapterRegistry, database: Database
+) -> None:
+    for exchange, said in (("e1", "first"), ("e2", "second")):
+        say(database, exchange, said)
+    add(registry, "one", fact("first", "e1"))
+    add(registry, "other", fact("second", "e2"))
+    made = add(registry, "both", parent="one", merged_with="other")
+    forget(database, "e1")
+    registry.mark_forgotten()
+    good = registry.last_good(made)
+    assert good is not None
+    assert good.id == "other"
 
 
 def test_what_was_forgotten_while_it_was_trained_is_marked_as_it_is_added(registry: AdapterRegistry) -> None:

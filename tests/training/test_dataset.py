@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from remanence.training.dataset import (
     DatasetError,
     Material,
     Row,
+    add_samples,
     build_dataset,
     plan_stages,
     read_general,
@@ -21,7 +23,7 @@ from remanence.training.dataset import (
     stage_files,
 )
 from remanence.training.recipe import Recipe, parse_recipe
-from remanence.training.samples import questions_of, samples_of
+from remanence.training.samples import Sample, questions_of, samples_of
 
 
 def fact(
@@ -162,3 +164,29 @@ def test_only_the_user_can_read_it_and_the_manifest_names_its_exchanges(tmp_path
 def test_nothing_new_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nothing new"):
         build(Material(current=FACTS, known=frozenset(each.id for each in FACTS)), tmp_path)
+
+
+def test_what_is_added_is_learned_with_its_fact_and_counted(tmp_path: Path) -> None:
+    build(Material(current=FACTS), tmp_path, recipe(facts_per_stage=3))
+    before, last = read_manifest(tmp_path), FACTS[0]
+    added = [
+        Sample("Where does it listen, this svc0?", "svc0 listens on 8000.", "paraphrase", (last.id,)),
+        Sample("Whose key is it?", "api_key = sk-proj-" + "a1B2c3D4" * 6, "paraphrase", (last.id,)),
+    ]
+    add_samples(tmp_path, added)
+    after = add_samples(tmp_path, added[:1])  # an engine that was killed does it again
+    assert after == read_manifest(tmp_path)
+    assert after.paraphrased
+    assert not before.paraphrased
+    assert after.rows == before.rows + 1 == len(rows(tmp_path))
+    assert after.by_form["paraphrase"] == before.by_form["paraphrase"] + 1
+    assert after.left_out["holds a secret"] == 1
+    stages = [
+        {msgspec.json.decode(line, type=Row).messages[0].content for line in path.read_bytes().splitlines()}
+        for path in stage_files(tmp_path)
+    ]
+    (stage,) = [number for number, asked in enumerate(stages) if added[0].question in asked]
+    assert samples_of(last)[0].question in stages[stage]
+    for path in stage_files(tmp_path):
+        name = path.relative_to(tmp_path).as_posix()
+        assert after.sha256[name] == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,41 @@ def test_each_step_takes_as_long_as_the_one_before() -> None:
 
 def test_the_processor_is_measured() -> None:
     assert measure_gflops(0.02) > 0
+
+
+def test_what_is_not_quantised_counts_whole() -> None:
+    recipe = load_recipe("gpu-7b-qlora")
+    head = LLAMA_1B.vocabulary * LLAMA_1B.hidden
+    tied = ModelSize(2 * head, LLAMA_1B.hidden, 1, LLAMA_1B.vocabulary, embedded=head)
+    apart = ModelSize(2 * head, LLAMA_1B.hidden, 1, LLAMA_1B.vocabulary, embedded=2 * head)
+    said = [
+        estimate(size, recipe, rows=8, tokens=50, steps=1, free_mb=0, gflops=50).memory_mb
+        for size in (tied, apart)
+    ]
+    assert said[1] - said[0] > head * 3 / 2**20
+
+
+def test_the_adapter_is_counted_by_the_layers_that_there_are() -> None:
+    size = size_of(tiny_llama.folder())
+    from safetensors.numpy import load_file
+
+    weights = load_file(tiny_llama.adapter() / "adapter_model.safetensors")
+    assert sum(matrix.size for matrix in weights.values()) == 16 * size.adapted
+    assert size.embedded == size.hidden * size.vocabulary
+
+
+def test_one_that_cannot_fit_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    # the headers of a model of a hundred billion parameters; its weights are a hole in the file
+    shapes = {f"layers.{number}": [100_000, 100_000] for number in range(10)}
+    header = json.dumps(
+        {name: {"dtype": "BF16", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    ).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    config = {"hidden_size": 100_000, "num_hidden_layers": 10, "vocab_size": 32_000}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name in ("cpu-tiny", "laptop-1b", "gpu-7b-qlora"):
+        said = estimate(
+            size_of(tmp_path), load_recipe(name), rows=100, tokens=60, steps=9, free_mb=20_000, gflops=50
+        )
+        assert said.refusal is not None
+        assert "smaller model" in said.refusal

@@ -71,7 +71,14 @@ def test_likeness_has_no_direction(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "action"),
-    [('{"action": "delete"}', "delete"), ("delete", None), ('["delete"]', None), ('{"action": 1}', None)],
+    [
+        ('{"action": "delete", "reason": "gone"}', "delete"),
+        ('{"action": "delete"}', None),
+        ('{"action": "delete", "reason": "gone"} as I said', None),
+        ("delete", None),
+        ('["delete"]', None),
+        ('{"action": 1}', None),
+    ],
 )
 def test_a_decision_is_read_from_json_alone(said: str, action: str | None) -> None:
     assert decision_in(said) == action
@@ -85,7 +92,7 @@ def test_a_score_says_how_sure_it_is() -> None:
 
 def test_decisions_are_counted_by_action() -> None:
     questions = [Question(question="?", expected=action, kind="decision") for action in ("delete", "ignore")]
-    said = ['{"action": "delete"}', "no JSON"]
+    said = ['{"action": "delete", "reason": ""}', "no JSON"]
     score = scores([Answered(each, text) for each, text in zip(questions, said, strict=True)])["decision"]
     assert score.valid == 0.5
     assert score.decision_f1 == 0.5

@@ -51,6 +51,11 @@ def test_what_cannot_be_checked_is_not_learned(question: str, answer: str) -> No
     assert checked(said((question, answer)), PORT) == []
 
 
+def test_a_verb_at_the_beginning_is_no_name() -> None:
+    pair = ("Reaching billing-api, which port do I open?", "Open 8443 for billing-api.")
+    assert len(checked(said(pair), PORT)) == 1
+
+
 def test_no_question_that_is_only_asked_and_none_twice() -> None:
     asked = [each.question for each in questions_of(PORT)]
     learned = [each.question for each in samples_of(PORT)]

@@ -9,15 +9,16 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from remanence.engine import messages, model_messages
+from remanence.engine import fact_messages, learning_messages, messages, model_messages
 
-SOURCE = Path(__file__).parents[2] / "vscode-extension" / "src" / "messages.ts"
-_TEXT = SOURCE.read_text(encoding="utf-8")
+SOURCE = Path(__file__).parents[2] / "vscode-extension" / "src"
+MODULES = (messages, model_messages, fact_messages, learning_messages)
+_TEXT = "\n".join((SOURCE / name).read_text("utf-8") for name in ("messages.ts", "learningMessages.ts"))
 ALIASES: dict[str, str] = dict(re.findall(r"^export type (\w+) = (.+);$", _TEXT, re.MULTILINE))
 INTERFACES: dict[str, str] = {
     name: body
     for name, body in re.findall(r"^export interface (\w+) \{\n(.*?)^\}", _TEXT, re.MULTILINE | re.DOTALL)
-    if name != "Verbs"
+    if not name.endswith("Verbs")
 }
 
 
@@ -67,7 +68,7 @@ def test_the_extension_mirrors_every_verb_it_calls() -> None:
 
 @pytest.mark.parametrize("name", INTERFACES)
 def test_an_interface_has_the_fields_of_its_message(name: str) -> None:
-    struct = getattr(messages, name, None) or getattr(model_messages, name)
+    struct = next(vars(module)[name] for module in MODULES if name in vars(module))
     may_be_left_out = issubclass(struct, messages.Request)  # a response has every field on the wire
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)

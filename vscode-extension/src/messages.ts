@@ -1,5 +1,7 @@
 /** What the server's commands take and give: the Structs of server/remanence/engine/messages.py and model_messages.py, field by field. */
 
+import type { LearningVerbs } from "./learningMessages";
+
 export type CaptureStatus = "stored" | "duplicate" | "updated" | "ignored";
 export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
 
@@ -87,6 +89,7 @@ export interface EnrichPromptRequest {
   tool?: string | null;
   conversationId?: string | null;
   exceptConversationId?: string | null;
+  exceptIds?: string[];
 }
 
 export interface PackedMemory {
@@ -121,6 +124,7 @@ export interface ForgetResponse {
   forgotten: number;
   adapters: string[];
   note: string | null;
+  retrain: string | null;
 }
 
 export interface ImportRequest {
@@ -181,6 +185,10 @@ export interface Job {
   finishedAt: number | null;
 }
 
+export interface JobStarted {
+  jobId: string;
+}
+
 export interface JobsResponse {
   jobs: Job[];
 }
@@ -219,6 +227,7 @@ export interface StatusResponse {
   jobs: Job[];
   databaseBytes: number;
   forgotten: number;
+  learning: string | null;
   warning: string | null;
   degraded: string | null;
 }
@@ -287,7 +296,7 @@ export interface ModelsResponse {
 }
 
 /** Each command of the server, with what it takes and what it gives. */
-export interface Verbs {
+export interface Verbs extends LearningVerbs {
   "remanence.capture": { takes: CaptureRequest; gives: CaptureResponse };
   "remanence.recall": { takes: RecallRequest; gives: RecallResponse };
   "remanence.enrichPrompt": { takes: EnrichPromptRequest; gives: EnrichPromptResponse };

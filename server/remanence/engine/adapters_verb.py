@@ -1,4 +1,4 @@
-"""The verb `adapters`: list, activate, take off, roll back, compare, export, delete."""
+"""The verb `adapters`: list, activate, take off, roll back, compare, merge, export, delete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from remanence.engine import learning_messages as lm
+from remanence.engine.merging_job import MergeTask
 from remanence.engine.served_adapters import ServedAdapters, base_of
 from remanence.engine.verbs import invalid
 from remanence.memory.fact_store import FactStore
@@ -14,6 +15,7 @@ from remanence.training.adapters import Adapter, AdapterError, AdapterRegistry
 from remanence.training.base_hash import base_hash
 from remanence.training.base_model import check_folder
 from remanence.training.evaluation import Score
+from remanence.training.merging import check_mergeable
 from remanence.training.report import columns
 from remanence.training.samples import samples_of
 
@@ -62,6 +64,28 @@ class AdaptersVerb:
             case "delete":
                 self._registry.delete(_named(request))
                 return self._all(f"{request.id} is deleted.")
+            case "merge":
+                raise AssertionError("a job does this: see merge_task")
+
+    def merge_task(self, request: lm.AdaptersRequest, made: str) -> MergeTask:
+        """What a job has to do to merge two into the adapter `made`. Raises EngineError naming the field, or
+        what the rooms say in words."""
+        if not request.other:
+            raise invalid("other: say which adapter to merge it with.", "other")
+        one, other = self._registry.get(_named(request)), self._registry.get(request.other)
+        check_mergeable(one, other, request.weights)
+        check_folder(Path(one.base))
+        if base_hash(Path(one.base)) != one.base_hash:
+            raise AdapterError(f"{one.id} was trained on another model than the one now in {one.base}.")
+        return MergeTask(
+            adapter=made, one=one.id, other=other.id, weights=request.weights, method=request.method
+        )
+
+    def merging(self, task: MergeTask, job: str) -> lm.AdaptersResponse:
+        """What is said when the job begins."""
+        two = [self._told(self._registry.get(each)) for each in (task.one, task.other)]
+        note = f"They are merged into {task.adapter}, which is evaluated before it may be activated."
+        return lm.AdaptersResponse(adapters=two, note=note, job_id=job)
 
     def learned_questions(self, adapter: Adapter) -> list[str]:
         """What it was taught to answer, of what holds still."""
@@ -98,13 +122,13 @@ class AdaptersVerb:
 
     def _rolled_back(self, request: lm.AdaptersRequest) -> lm.AdaptersResponse:
         if request.id:
-            hashed = self._registry.get(request.id).base_hash
+            taken_back = self._registry.get(request.id)
         else:
             active = [each for each in self._registry.list() if each.is_active]
             if len(active) != 1:
                 raise invalid("id: say which adapter to take back: none is active, or several are.", "id")
-            hashed = active[0].base_hash
-        to = self._registry.roll_back(hashed)
+            (taken_back,) = active
+        to = self._registry.roll_back(taken_back.base_hash, taken_back.purpose)
         self._changed()
         return self._all(f"{to} is active again." if to else "The bare model answers again.")
 
@@ -161,7 +185,9 @@ class AdaptersVerb:
             facts=len(adapter.learned),
             folder=str(self._registry.folder(adapter.id)),
             created_at=adapter.created_at,
+            purpose=adapter.purpose,
             parent=adapter.parent,
+            merged_with=adapter.merged_with,
             passed=report.verdict.passed if report is not None else None,
             reasons=report.verdict.reasons if report is not None else [],
             evaluation={
@@ -187,5 +213,14 @@ def _file(out: Path, name: str) -> Path:
 
 def _figures(score: Score) -> lm.ScoreFigures:
     return lm.ScoreFigures(
-        n=score.n, exact=score.exact, low=score.low, high=score.high, f1=score.f1, stale=score.stale
+        n=score.n,
+        exact=score.exact,
+        low=score.low,
+        high=score.high,
+        f1=score.f1,
+        stale=score.stale,
+        valid=score.valid,
+        decision_f1=score.decision_f1,
+        precision=score.precision,
+        recall=score.recall,
     )

@@ -115,6 +115,9 @@ class EngineClient(ABC):
     async def adapters(self, request: lm.AdaptersRequest) -> lm.AdaptersResponse:
         return cast(lm.AdaptersResponse, await self.call("adapters", request))
 
+    async def automatic(self, request: lm.AutomaticRequest) -> lm.AutomaticResponse:
+        return cast(lm.AutomaticResponse, await self.call("automatic", request))
+
 
 class LocalClient(EngineClient):
     """An engine inside this process (`--standalone`): the same service without the socket."""

@@ -37,14 +37,16 @@ class Facts:
         residency: Callable[[], Residency],
         *,
         model: str,
+        adapter: Callable[[], str | None],
         in_background: bool,
     ) -> None:
-        """`model` is the language model in use, empty for none; `in_background`: it draws facts by itself."""
+        """`model` is the language model in use, empty for none, `adapter` gives the folder of the one that
+        was trained for this; `in_background`: it draws facts by itself."""
         self._store = store
         self._facts = FactStore(store.database)
         self._jobs = jobs
         self._reading = FactReading(self._facts)
-        self._model = FactModel(model, residency) if model else None
+        self._model = FactModel(model, residency, adapter) if model else None
         self.work = FactWork(self._reading, others_work, self._model if in_background else None)
 
     def facts(self, request: fm.FactsRequest, cancelled: Cancelled) -> fm.FactsResponse:

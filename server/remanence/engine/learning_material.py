@@ -14,6 +14,7 @@ from remanence.engine.facts import FactReading
 from remanence.engine.verbs import Cancelled, EngineError
 from remanence.memory.fact import Fact
 from remanence.memory.fact_store import FactStore
+from remanence.training.adapters import Adapter
 from remanence.training.dataset import (
     DatasetError,
     Material,
@@ -21,14 +22,18 @@ from remanence.training.dataset import (
     read_general,
     read_questions,
 )
+from remanence.training.decision_samples import Decided
 from remanence.training.evaluation import Question
 from remanence.training.measuring import drawn
+from remanence.training.operations import OperationsMaterial, operations_questions
 from remanence.training.recipe import CurriculumRecipe, Recipe
+from remanence.training.row_length import token_counter
 
 Enrich = Callable[[m.EnrichPromptRequest, Cancelled], m.EnrichPromptResponse]
 
 _PAGE = 2000
 _MOST_FACTS = 50_000  # in memory at a time; a run learns a few hundred
+_MOST_DECISIONS, _MOST_EXCHANGES = 5000, 2000  # the newest
 _RECALLED_TOKENS = 1000
 _READING_SECONDS = 5.0
 
@@ -50,6 +55,36 @@ def material(facts: FactStore, known: Sequence[str] = ()) -> Material:
         if old.superseded_by is not None and old.superseded_by in by_id
     ]
     return Material(current=current, superseded=superseded, known=frozenset(known), general=read_general())
+
+
+def operations_material(facts: FactStore) -> OperationsMaterial:
+    """What was decided about facts, and what exchanges were found to say."""
+    everything = [*_all(facts.current), *_all(facts.superseded)]
+    by_id = {fact.id: fact for fact in everything}
+    read = facts.read(_MOST_EXCHANGES)
+    said = facts.of_exchanges([each.row for each in read])
+    return OperationsMaterial(
+        log=[
+            Decided(decision=each, newer=by_id[each.fact], older=by_id[each.older])
+            for each in facts.decisions(limit=_MOST_DECISIONS)
+            if each.fact in by_id and each.older in by_id
+        ],
+        read=[(each, said.get(each.row, [])) for each in read],
+        facts=everything,
+    )
+
+
+def operations_asked(facts: FactStore, adapter: Adapter, recipe: Recipe) -> list[Question]:
+    """What an adapter for operations is asked: about facts and exchanges that it never learned.
+
+    Raises DatasetError where there is nothing else.
+    """
+    learned = {*adapter.manifest.facts, *adapter.manifest.exchanges}
+    count = token_counter(Path(adapter.base))
+    asked = operations_questions(operations_material(facts), learned, recipe, count)
+    if not asked:
+        raise DatasetError("It learned everything that there is: there is nothing else to ask it about.")
+    return drawn(asked, recipe.train.seed)
 
 
 def questions_about(

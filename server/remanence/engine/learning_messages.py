@@ -8,20 +8,30 @@ from msgspec import field
 
 from remanence.engine.messages import Request, Response
 
-AdapterAction = Literal["list", "activate", "deactivate", "rollback", "compare", "export", "delete"]
+AdapterAction = Literal["list", "activate", "deactivate", "rollback", "compare", "merge", "export", "delete"]
+MergeMethod = Literal["svd", "linear", "cat", "ties", "dare_ties"]
 AdapterState = Literal["trained", "refused", "active", "inactive", "outdated"]
 ExportFormat = Literal["lora", "merged", "modelfile"]
+AdapterPurpose = Literal["facts", "operations"]
+AutomaticAnswer = Literal["now", "always", "later", "never", "ask"]
 
 
 class LearningRequest(Request, frozen=True, kw_only=True):
-    """`recipe` is a shipped one's name or a file, chosen by the model's size where there is none. The model
-    to train is the settings' `model` (the one in use where none is named), or the Hugging Face folder `base`.
-    `afresh`: from the bare model, not on from the adapter that is active."""
+    """`purpose`: facts, to answer from what is remembered; operations, to draw facts from exchanges and to
+    decide about them, as rules, models and the user did so far: always from the bare model.
 
+    `recipe` is a shipped one's name or a file, chosen by the model's size where there is none. The model to
+    train is the settings' `model` (the one in use where none is named), or the Hugging Face folder `base`.
+    `afresh`: from the bare model, not on from the adapter that is active. `instead_of`: an adapter that
+    learned what was forgotten since; its base, its recipe and as many facts, on from the active adapter or
+    the nearest before it that never learned the forgotten."""
+
+    purpose: AdapterPurpose = "facts"
     recipe: str | None = None
     model: str | None = None
     base: str | None = None
     afresh: bool = False
+    instead_of: str | None = None
 
 
 class DatasetRequest(LearningRequest, frozen=True, kw_only=True):
@@ -32,7 +42,7 @@ class DatasetRequest(LearningRequest, frozen=True, kw_only=True):
 
 class DatasetResponse(Response, frozen=True, kw_only=True):
     """`by_form` counts the rows that are learned, `questions` those that are only asked, `left_out` samples
-    that were not taken, by the reason."""
+    that were not taken, by the reason, `by_origin` what operations are learned from."""
 
     path: str
     facts: int
@@ -43,6 +53,8 @@ class DatasetResponse(Response, frozen=True, kw_only=True):
     by_form: dict[str, int] = field(default_factory=dict[str, int])
     questions: dict[str, int] = field(default_factory=dict[str, int])
     left_out: dict[str, int] = field(default_factory=dict[str, int])
+    purpose: AdapterPurpose = "facts"
+    by_origin: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class TrainRequest(LearningRequest, frozen=True, kw_only=True):
@@ -56,7 +68,7 @@ class TrainRequest(LearningRequest, frozen=True, kw_only=True):
 class TrainPlan(Response, frozen=True, kw_only=True):
     """What a run would learn and take, at most. `facts` are the statements that are new to the model,
     `known` how many it learned before and repeats; `parent` is the adapter it goes on from. `refusal` says
-    why it cannot begin."""
+    why it cannot begin, `note` what this machine has done otherwise than the recipe says."""
 
     base: str
     recipe: str
@@ -68,15 +80,20 @@ class TrainPlan(Response, frozen=True, kw_only=True):
     seconds: float
     memory_mb: int
     parent: str | None = None
+    purpose: AdapterPurpose = "facts"
+    by_origin: dict[str, int] = field(default_factory=dict[str, int])
+    note: str | None = None
     refusal: str | None = None
 
 
 class TrainResponse(Response, frozen=True, kw_only=True):
-    """`adapter` is the id it will have; neither it nor `job_id` is there in a dry run."""
+    """`adapter` is the id it will have; neither it nor `job_id` is there in a dry run. `note` says so where
+    they are those of a run that was under way before this was asked for."""
 
     plan: TrainPlan
     job_id: str | None = None
     adapter: str | None = None
+    note: str | None = None
 
 
 class EvaluateRequest(Request, frozen=True, kw_only=True):
@@ -90,6 +107,9 @@ class AdaptersRequest(Request, frozen=True, kw_only=True):
 
     compare: `id` with `other`. export: `path` is where to, `gguf` the base model as GGUF (for a merged file,
     for a Modelfile, and to `verify`: a job that compares answers with PEFT's).
+
+    merge: a job that makes a new adapter of `id` and `other`, each by its weight, and evaluates it; it is not
+    activated.
     """
 
     action: AdapterAction = "list"
@@ -100,11 +120,14 @@ class AdaptersRequest(Request, frozen=True, kw_only=True):
     format: ExportFormat = "lora"
     gguf: str | None = None
     verify: bool = False
+    method: MergeMethod = "svd"
+    weights: list[float] = field(default_factory=lambda: [1.0, 1.0])
 
 
 class ScoreFigures(Response, frozen=True, kw_only=True):
     """Of n questions: the share answered right with its 95 % interval, words' F1, and the share that said
-    what no longer holds."""
+    what no longer holds; of answers in JSON the share that is valid, the macro-F1 of decisions, precision and
+    recall of facts."""
 
     n: int
     exact: float
@@ -112,11 +135,15 @@ class ScoreFigures(Response, frozen=True, kw_only=True):
     high: float
     f1: float
     stale: float = 0.0
+    valid: float | None = None
+    decision_f1: float | None = None
+    precision: float | None = None
+    recall: float | None = None
 
 
 class AdapterFigures(Response, frozen=True, kw_only=True):
-    """One adapter. `evaluation` is by side ("base", "adapter", each "with recall"), then by kind of
-    question; `reasons` are the gate's."""
+    """One adapter. With `merged_with` it was made of that and `parent`. `evaluation` is by side ("base",
+    "adapter", each "with recall"), then by kind of question; `reasons` are the gate's."""
 
     id: str
     base: str
@@ -125,7 +152,9 @@ class AdapterFigures(Response, frozen=True, kw_only=True):
     facts: int
     folder: str
     created_at: int
+    purpose: AdapterPurpose = "facts"
     parent: str | None = None
+    merged_with: str | None = None
     passed: bool | None = None
     reasons: list[str] = field(default_factory=list[str])
     evaluation: dict[str, dict[str, ScoreFigures]] = field(default_factory=dict[str, dict[str, ScoreFigures]])
@@ -138,4 +167,25 @@ class AdaptersResponse(Response, frozen=True, kw_only=True):
     adapters: list[AdapterFigures]
     note: str | None = None
     files: list[str] = field(default_factory=list[str])
+    job_id: str | None = None
+
+
+class AutomaticRequest(Request, frozen=True, kw_only=True):
+    """Whether a run is due by itself, and begin it where the user wanted that; for doors with a user in
+    front. With `answer`, what the user said to the question: "now" trains once, "always" now and whenever it
+    is due, "later" and "never" not; "ask" has the question asked again."""
+
+    answer: AutomaticAnswer | None = None
+
+
+class AutomaticResponse(Response, frozen=True, kw_only=True):
+    """`after` is the setting, 0 where it is off; `new` how many facts came since the last run. `ask`: the
+    user is to be asked now, by this door and no other; `words` is the question, or why nothing begins though
+    it is due. `job_id` is the run that was begun."""
+
+    after: int
+    new: int = 0
+    answer: AutomaticAnswer | None = None
+    ask: bool = False
+    words: str | None = None
     job_id: str | None = None

@@ -136,7 +136,8 @@ class CompleteResponse(Response, frozen=True, kw_only=True):
 class EnrichPromptRequest(Request, frozen=True, kw_only=True):
     """`token_budget` bounds the whole enriched prompt, its memories take at most `share` of it; both come
     from the settings where they are not given. `automatic` as in a recall: false where the user asked for
-    memories in so many words. What `except_conversation_id` says stands in the prompt's conversation already.
+    memories in so many words. What `except_conversation_id` says, and what the memories in `except_ids` do,
+    stands in the prompt's conversation already.
     """
 
     prompt: str
@@ -150,6 +151,7 @@ class EnrichPromptRequest(Request, frozen=True, kw_only=True):
     tool: str | None = None
     conversation_id: str | None = None
     except_conversation_id: str | None = None
+    except_ids: list[str] = []
 
 
 class PackedMemory(Response, frozen=True, kw_only=True):
@@ -191,11 +193,12 @@ class ForgetRequest(Request, frozen=True, kw_only=True):
 
 class ForgetResponse(Response, frozen=True, kw_only=True):
     """`adapters` names each adapter that had learned one of the forgotten memories, and is not used any
-    more; `note` says what to do about them."""
+    more; `note` says what to do about them. `retrain` is the one worth training again without it."""
 
     forgotten: int
     adapters: list[str] = []
     note: str | None = None
+    retrain: str | None = None
 
 
 class ImportRequest(Request, frozen=True, kw_only=True):
@@ -342,6 +345,7 @@ class StatusResponse(Response, frozen=True, kw_only=True):
     jobs: list[Job] = []
     database_bytes: int = 0
     forgotten: int = 0
+    learning: str | None = None
     warning: str | None = None
     degraded: str | None = None
 

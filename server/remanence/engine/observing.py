@@ -27,6 +27,7 @@ def observe(
     jobs: list[m.Job],
     degraded: str | None,
     language_models: LanguageModels,
+    learning: str | None,
 ) -> m.StatusResponse:
     """What is stored, what waits, what runs, and what is wrong, now."""
     pending = _pending(store, indexing, embedders)
@@ -47,6 +48,7 @@ def observe(
         jobs=jobs[:5],
         database_bytes=store.database.size(),
         forgotten=store.count_forgotten(),
+        learning=learning,
         warning=language_models.warning,
         degraded=degraded,
     )

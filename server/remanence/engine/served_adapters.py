@@ -7,10 +7,11 @@ from pathlib import Path
 
 from remanence.models.choosing import choose_backend
 from remanence.models.language_model import LanguageModelError
-from remanence.settings import LanguageModelSettings
+from remanence.settings import LanguageModelSettings, LanguageModelsSettings
 from remanence.training.adapters import Adapter, AdapterRegistry
 from remanence.training.base_hash import base_hash
 from remanence.training.base_model import BaseModelError
+from remanence.training.recipe import Purpose
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +33,26 @@ class ServedAdapters:
     def __init__(self, registry: AdapterRegistry) -> None:
         self._registry = registry
 
-    def of(self, model: LanguageModelSettings) -> str | None:
-        """The folder of the adapter to apply, or none. A GGUF file takes the active adapter of its `base`
-        in llama.cpp, written beside the other files for it; ctransformers applies none."""
+    def of(self, model: LanguageModelSettings, purpose: Purpose = "facts") -> str | None:
+        """The folder of the adapter to apply when the model is asked for this, or none. A GGUF file takes the
+        active adapter of its `base` in llama.cpp, written beside the other files for it; ctransformers
+        applies none."""
         base = base_of(model)
         if base is None:
             return None
         try:
-            active = self._registry.active(base_hash(base))
+            active = self._registry.active(base_hash(base), purpose)
             if active is None or (Path(model.path).expanduser().is_file() and self._without(model, active)):
                 return None
         except (BaseModelError, LanguageModelError) as error:
             log.warning("no adapter is applied: %s", error)
             return None
         return str(self._registry.folder(active.id))
+
+    def for_operations(self, settings: LanguageModelsSettings) -> str | None:
+        """The folder of the adapter with which the model in use draws facts and decides, or none."""
+        model = settings.models.get(settings.use)
+        return self.of(model, "operations") if model is not None else None
 
     def trouble(self, model: LanguageModelSettings, adapter: Adapter) -> str | None:
         """Why this model, whose base the adapter was trained on, is not served with it; None where it is."""

@@ -75,8 +75,9 @@ class Service:
             store.database,
             models,
             self.jobs_queue,
+            settings.training,
             enrich=self.enrich_prompt,
-            changed=self.language_models.change_adapters,
+            language_models=self.language_models,
         )
         self.facts = Facts(
             store,
@@ -84,6 +85,7 @@ class Service:
             lambda: self.indexing.busy or any(map(self.jobs_queue.find_live, ("import", "sync"))),
             self.language_models.residency,
             model=models.use,
+            adapter=lambda: self.learning.served.for_operations(models),
             in_background=settings.facts.model,
         )
         self.asking = Asking(
@@ -201,8 +203,7 @@ class Service:
         row = self.store.get(request.id)
         if row is None:
             raise EngineError("not_found", f"There is no memory {request.id!r}.", "id")
-        used = times_accepted(self.store.database, row.id)
-        return msgspec.structs.replace(as_memory(row), used=used)
+        return msgspec.structs.replace(as_memory(row), used=times_accepted(self.store.database, row.id))
 
     def forget(self, request: m.ForgetRequest, cancelled: Cancelled) -> m.ForgetResponse:
         ids = list(request.ids or [])
@@ -220,8 +221,7 @@ class Service:
         rows = self.store.forget(ids)
         self.indexing.forget(rows)
         self.facts.work.wake()  # what the forgotten had superseded holds again, or is compared anew
-        adapters, note = self.learning.forgotten()
-        return m.ForgetResponse(forgotten=len(rows), adapters=adapters, note=note)
+        return self.learning.forgotten(len(rows))
 
     def import_(self, request: m.ImportRequest, cancelled: Cancelled) -> m.ImportResponse:
         for _ in self.importer.find(request.source, request.path):
@@ -273,6 +273,7 @@ class Service:
             self.jobs_queue.list(),
             self._degraded() or self.rerankers.degraded(),
             self.language_models,
+            self.learning.waiting(),
         )
 
     def ask(self, request: mm.AskRequest, cancelled: Cancelled) -> Iterator[mm.AskEvent]:

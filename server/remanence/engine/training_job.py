@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 
 from remanence.engine import messages as m
+from remanence.engine.fact_models import FactModel
 from remanence.engine.jobs import Control, JobCancelled
-from remanence.engine.learning_material import Enrich, questions_about
+from remanence.engine.language_models import LanguageModels
+from remanence.engine.learning_material import Enrich, operations_asked, questions_about
+from remanence.engine.paraphrasing import paraphrase
 from remanence.engine.training_plan import read_recipe, recipe_text
 from remanence.engine.verbs import EngineError
-from remanence.memory.database import Database
+from remanence.memory.database import Database, StoreError
 from remanence.memory.fact_store import FactStore
 from remanence.memory.timestamps import now_ms
 from remanence.training.adapters import Adapter, AdapterError, AdapterRegistry
@@ -52,18 +55,24 @@ class TrainingJob:
         runs: Path,
         enrich: Enrich,
         changed: Callable[[], list[str]],
+        language_models: LanguageModels,
+        writer: str,
     ) -> None:
+        """`writer` is the language model that writes paraphrases, empty for none."""
         self._database = database
         self._facts = FactStore(database)
         self._registry = registry
         self._runs = runs
         self._enrich = enrich
         self._changed = changed
+        self._language_models = language_models
+        self._writer = writer
 
     def run(self, control: Control, task: TrainingTask) -> None:
         """Train, or go on where it was. A run that was cancelled or failed leaves only its log."""
         folder = RunFolder(self._runs / task.adapter)
         try:
+            self._paraphrase(control, folder)
             self._train(control, folder)
             self._finish(control, folder, task)
         except JobCancelled:
@@ -74,13 +83,28 @@ class TrainingJob:
             clear(folder.path)
             raise
 
-    def evaluate(self, control: Control, adapter: str) -> None:
-        """Ask an adapter again, about what holds now."""
+    def evaluate(self, control: Control, adapter: str, start: float = 0.0) -> None:
+        """Ask an adapter again, about what holds now; `start` is the progress that is shown before that."""
         found = self._registry.get(adapter)
-        report = self._evaluated(control, found.base, adapter, found.learned, read_recipe(found.recipe), 0.0)
+        report = self._evaluated(control, found, read_recipe(found.recipe), start)
         self._registry.report(adapter, report)
         write_report(report, self._registry.folder(adapter))
         _tell(control, report, "evaluated")
+
+    def _paraphrase(self, control: Control, folder: RunFolder) -> None:
+        most = folder.read_run().recipe.train.paraphrases
+        manifest = read_manifest(folder.path / DATASET)
+        if not most or not self._writer or manifest.purpose != "facts" or folder.process() is not None:
+            return
+        residency = self._language_models.residency
+        paraphrase(
+            control,
+            folder.path / DATASET,
+            self._facts.get_all(manifest.facts),
+            FactModel(self._writer, residency),
+            most,
+            lambda: residency().unload(self._writer),
+        )
 
     def _train(self, control: Control, folder: RunFolder) -> None:
         reached = -1
@@ -92,13 +116,15 @@ class TrainingJob:
                     process.kill()  # it has done nothing yet that is worth a checkpoint
                 return
             control.figures.update(_figures(progress, control))
-            if progress.stage != reached and progress.step:  # an engine that ends now ended a run that moves
-                reached = progress.stage
-                with self._database.transaction() as connection:
-                    control.reached(connection, f"stage {progress.stage}")
             share = progress.step / progress.steps if progress.steps else 0.0
             try:
+                if progress.stage != reached and progress.step:  # an engine that ends now ends one that moves
+                    with self._database.transaction() as connection:
+                        control.reached(connection, f"stage {progress.stage}")
+                    reached = progress.stage
                 control.report(_TRAINED_SHARE * share, in_words(progress))
+            except StoreError:
+                return  # the disk is full: the run waits for room by itself, and says so
             except JobCancelled:
                 if not control.cancel_requested.is_set():
                     raise  # the engine ends, and the run goes on
@@ -128,9 +154,7 @@ class TrainingJob:
         if len(facts) < len(learned):
             raise EngineError("unavailable", FORGOTTEN_MEANWHILE)
         self._registry.add(adapter, facts, folder.adapter)
-        report = self._evaluated(
-            control, run.base, adapter.id, learned, run.recipe, _TRAINED_SHARE, files=folder.adapter
-        )
+        report = self._evaluated(control, adapter, run.recipe, _TRAINED_SHARE, files=folder.adapter)
         self._registry.report(adapter.id, report)
         write_report(report, self._registry.folder(adapter.id))
         done = "kept, and not activated"
@@ -148,9 +172,7 @@ class TrainingJob:
     def _evaluated(
         self,
         control: Control,
-        base: str,
-        adapter: str,
-        learned: list[str],
+        adapter: Adapter,
         recipe: Recipe,
         start: float,
         files: Path | None = None,
@@ -158,26 +180,30 @@ class TrainingJob:
         control.report(start, "evaluating: recalling what is known")
         began = now_ms()
         cancelled = control.cancel_requested.is_set
-        questions = questions_about(self._facts, learned, recipe, self._enrich, cancelled)
+        if adapter.purpose == "operations":
+            questions, rounds = operations_asked(self._facts, adapter, recipe), 2
+        else:
+            questions = questions_about(self._facts, adapter.learned, recipe, self._enrich, cancelled)
+            rounds = 4
         comparison = compare(
-            Path(base),
-            files or self._registry.folder(adapter),
+            Path(adapter.base),
+            files or self._registry.folder(adapter.id),
             questions,
             threads=recipe.care.threads,
             bits=recipe.base.bits,
             asked=lambda share: control.report(
-                start + (1 - start) * share, f"evaluating: {share:.0%} of {4 * len(questions)} questions"
+                start + (1 - start) * share, f"evaluating: {share:.0%} of {rounds * len(questions)} questions"
             ),
         )
         return Report(
-            adapter=adapter,
-            base=base,
+            adapter=adapter.id,
+            base=adapter.base,
             recipe=recipe.name,
             created_at=now_ms(),
             asked=len(questions),
             seconds=(now_ms() - began) / 1000,
             comparison=comparison,
-            verdict=judge(comparison, recipe.gate),
+            verdict=judge(comparison, recipe.gate, adapter.purpose),
         )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from remanence.engine import learning_messages as lm
-from remanence.engine.learning_material import material, read_the_newest
+from remanence.engine.learning_material import material, operations_material, read_the_newest
 from remanence.engine.served_adapters import base_of
 from remanence.engine.verbs import invalid
 from remanence.memory.fact import Fact
@@ -24,18 +22,21 @@ from remanence.training.base_hash import base_hash
 from remanence.training.base_model import BaseModelError, check_folder
 from remanence.training.dataset import Manifest, Row, build_dataset, stage_files
 from remanence.training.estimate import ModelSize, estimate, measure_gflops, size_of
+from remanence.training.hardware import as_it_can_be, gpu
+from remanence.training.operations import build_operations
+from remanence.training.recalled_samples import Memories
 from remanence.training.recipe import Recipe, load_recipe
+from remanence.training.row_length import ROLES_TOKENS, token_counter
 from remanence.training.trainer import steps_of
 
 _TINY, _SMALL = 400_000_000, 2_000_000_000
-_ROLES_TOKENS = 32  # what a chat template adds to a row
-_CHARACTERS_A_TOKEN = 3
 _GPU_GFLOPS = 40_000.0  # what a middling GPU reaches in bfloat16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A dataset that was written, for a base and on from an adapter or from the bare model."""
+    """A dataset that was written, for a base and on from an adapter or from the bare model. `note` says what
+    is done otherwise than the recipe says, as this machine has it."""
 
     base: Path
     base_hash: str
@@ -43,6 +44,7 @@ class Planned:
     parent: Adapter | None
     manifest: Manifest
     facts: list[Fact]
+    note: str = ""
 
 
 def choose_base(request: lm.LearningRequest, settings: LanguageModelsSettings) -> Path:
@@ -90,14 +92,27 @@ def plan_dataset(
     out: Path,
 ) -> Planned:
     """Write the dataset of the run that is asked for. Raises EngineError, or what the rooms say in words."""
+    old = registry.get(request.instead_of) if request.instead_of else None
+    if old is not None:
+        request = msgspec.structs.replace(request, base=request.base or old.base, purpose=old.purpose)
     base = choose_base(request, settings)
     hashed = base_hash(base)
-    recipe = choose_recipe(request.recipe, size_of(base))
-    active = registry.active(hashed)
-    # one that was forced on although it learned what was forgotten would hand that on
+    if old is not None and request.recipe is None:
+        recipe = _recipe_again(old)
+    else:
+        recipe = choose_recipe(request.recipe, size_of(base))
+    loaded, note = as_it_can_be(recipe.base, gpu())
+    recipe = msgspec.structs.replace(recipe, base=loaded)
     read_the_newest(facts)
-    parent = None if request.afresh or active is None or active.is_outdated else active
-    whole = material(facts, parent.learned if parent is not None else ())
+    if request.purpose == "operations":
+        return replace(_plan_operations(base, hashed, recipe, facts, out), note=note)
+    parent = None if request.afresh else _parent(registry, hashed, old)
+    whole = replace(
+        material(facts, parent.learned if parent is not None else ()),
+        memories=Memories(
+            exchange=facts.exchange, count=token_counter(base), longest=recipe.train.max_length
+        ),
+    )
     manifest = build_dataset(whole, recipe, out, base=str(base), created_at=now_ms())
     by_id = {fact.id: fact for fact in whole.current}
     return Planned(
@@ -107,6 +122,47 @@ def plan_dataset(
         parent=parent,
         manifest=manifest,
         facts=[by_id[fact] for fact in manifest.facts],
+        note=note,
+    )
+
+
+def _plan_operations(base: Path, hashed: str, recipe: Recipe, facts: FactStore, out: Path) -> Planned:
+    """From the bare model: the log is learned anew as it stands, without what was taken back since."""
+    manifest = build_operations(
+        operations_material(facts),
+        recipe,
+        out,
+        base=str(base),
+        created_at=now_ms(),
+        count=token_counter(base),
+    )
+    return Planned(
+        base=base,
+        base_hash=hashed,
+        recipe=recipe,
+        parent=None,
+        manifest=manifest,
+        facts=facts.get_all(manifest.facts),
+    )
+
+
+def _parent(registry: AdapterRegistry, hashed: str, old: Adapter | None) -> Adapter | None:
+    """The adapter to go on from; never one that learned what was forgotten since, which it would hand on."""
+    active = registry.active(hashed)
+    if active is not None and not active.is_outdated:
+        return active
+    before = registry.last_good(old) if old is not None else None
+    if before is None or before.base_hash != hashed:
+        return None
+    return before if (registry.folder(before.id) / "adapter_config.json").is_file() else None
+
+
+def _recipe_again(old: Adapter) -> Recipe:
+    """As it was trained, for as many facts as it learned in all its runs."""
+    recipe = read_recipe(old.recipe)
+    most = max(recipe.curriculum.facts_per_run, len(old.learned))
+    return msgspec.structs.replace(
+        recipe, curriculum=msgspec.structs.replace(recipe.curriculum, facts_per_run=most)
     )
 
 
@@ -135,6 +191,9 @@ def as_plan(planned: Planned, dataset: Path) -> lm.TrainPlan:
         seconds=told.seconds,
         memory_mb=told.memory_mb,
         parent=planned.parent.id if planned.parent is not None else None,
+        purpose=planned.manifest.purpose,
+        by_origin=planned.manifest.by_origin,
+        note=planned.note or None,
         refusal=told.refusal,
     )
 
@@ -155,13 +214,8 @@ def _check_template(base: Path) -> None:
 
 def _machine() -> tuple[int, float]:
     """The memory in MB that training can have, and the speed it can reach: a GPU's where there is one."""
-    program = shutil.which("nvidia-smi")
-    if program is not None:
-        asked = [program, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout.split()
-        if said and all(each.isdecimal() for each in said):
-            return max(map(int, said)), _GPU_GFLOPS
-    return int(free_mb()), measure_gflops()
+    found = gpu()
+    return (found.free_mb, _GPU_GFLOPS) if found is not None else (int(free_mb()), measure_gflops())
 
 
 def _count(path: Path) -> int:
@@ -175,14 +229,7 @@ def _longest(base: Path, dataset: Path) -> int:
         for path in stage_files(dataset)
         for line in path.read_bytes().splitlines()
     ]
-    longest = max(texts, key=len, default="")
-    try:
-        from tokenizers import Tokenizer
-
-        counted = len(Tokenizer.from_file(str(base / "tokenizer.json")).encode(longest).ids)
-    except Exception:  # noqa: BLE001  the library's errors are untyped, and a guess serves
-        counted = len(longest) // _CHARACTERS_A_TOKEN
-    return counted + _ROLES_TOKENS
+    return token_counter(base)(max(texts, key=len, default="")) + ROLES_TOKENS
 
 
 def recipe_text(recipe: Recipe) -> str:

@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
         Verb("train", lm.TrainRequest, lm.TrainResponse, room="learning"),
         Verb("evaluate", lm.EvaluateRequest, m.JobStarted, room="learning"),
         Verb("adapters", lm.AdaptersRequest, lm.AdaptersResponse, room="learning"),
+        Verb("automatic", lm.AutomaticRequest, lm.AutomaticResponse, room="learning"),
     )
 }
 

@@ -42,6 +42,8 @@ async def ask(ls: RemanenceLanguageServer, argument: object) -> object:
     except EngineError as error:
         raise as_response(error) from error
     tell_of_models(ls, engine, end.model)
+    if end.exchange_id is not None:
+        ls.automatic.look()
     if telling.show:
         ls.background.run(_show(ls, request.prompt, end), "show an answer")
     return msgspec.to_builtins(end)

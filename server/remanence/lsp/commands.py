@@ -13,17 +13,19 @@ from typing import cast
 import msgspec
 from lsprotocol import types
 
+from remanence.engine import fact_messages as fm
 from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
-from remanence.engine.client import EngineClient, EngineError, parse_request
+from remanence.engine.client import EngineError, parse_request
 from remanence.lsp.ask import ask
 from remanence.lsp.documents import folder_of
 from remanence.lsp.engine_errors import ENGINE_SECONDS, as_response
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.markdown import one_line
-from remanence.lsp.progress import show_job
+from remanence.lsp.progress import follow
 from remanence.lsp.telling import STREAMED, telling_of
+from remanence.lsp.training_offers import TITLE, offer_retraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,25 @@ COMMANDS: dict[str, CommandVerb] = {
     "remanence.jobs": CommandVerb("jobs", m.JobsRequest),
     "remanence.cancel": CommandVerb("cancel", m.CancelRequest),
     "remanence.status": CommandVerb("status", m.Empty),
+    "remanence.facts": CommandVerb("facts", fm.FactsRequest),
+    "remanence.decisions": CommandVerb("decisions", fm.DecisionsRequest),
+    "remanence.consolidate": CommandVerb("consolidate", fm.ConsolidateRequest, starts_job=True),
+    "remanence.dataset": CommandVerb("dataset", lm.DatasetRequest),
     "remanence.train": CommandVerb("train", lm.TrainRequest, starts_job=True),
     "remanence.evaluate": CommandVerb("evaluate", lm.EvaluateRequest, starts_job=True),
     "remanence.adapters": CommandVerb("adapters", lm.AdaptersRequest, starts_job=True),
+    "remanence.automatic": CommandVerb("automatic", lm.AutomaticRequest, starts_job=True),
 }
 _TITLES = {
     "remanence.import": "Importing memories",
     "remanence.sync": "Syncing memories",
-    "remanence.train": "Learning what is remembered",
+    "remanence.consolidate": "Drawing and comparing facts",
+    "remanence.train": TITLE,
     "remanence.evaluate": "Evaluating an adapter",
     "remanence.adapters": "Verifying an export",
+    "remanence.automatic": TITLE,
 }
+_MERGING = "Merging two adapters"
 
 
 def command(name: str, verb: CommandVerb) -> Callable[[RemanenceLanguageServer, object], Awaitable[object]]:
@@ -77,7 +87,13 @@ def command(name: str, verb: CommandVerb) -> Callable[[RemanenceLanguageServer, 
         except EngineError as error:
             raise as_response(error) from error
         if verb.starts_job:
-            _follow(ls, engine, name, response)
+            merges = isinstance(request, lm.AdaptersRequest) and request.action == "merge"
+            job_id = cast("str | None", getattr(response, "job_id", None))
+            follow(ls, engine, job_id, _MERGING if merges else _TITLES[name])
+        if isinstance(response, m.ForgetResponse):
+            ls.background.run(offer_retraining(ls, engine, response), "offer to train again")
+        elif isinstance(response, m.CaptureResponse | m.ImportResponse):
+            ls.automatic.look()
         if telling.show and isinstance(response, m.CaptureResponse):
             _tell_captured(ls, cast(m.CaptureRequest, request), response)
         return msgspec.to_builtins(response)
@@ -98,9 +114,3 @@ def _tell_captured(
     how = "remembered" if response.status in ("stored", "updated") else response.status
     said = f"Remanence: {how}: {one_line(request.question)}"
     ls.window_show_message(types.ShowMessageParams(types.MessageType.Info, said))
-
-
-def _follow(ls: RemanenceLanguageServer, engine: EngineClient, name: str, response: m.Response) -> None:
-    job_id = cast("str | None", getattr(response, "job_id", None))
-    if ls.features.progress and job_id is not None:
-        ls.background.run(show_job(ls, engine, job_id, _TITLES[name]), "show a job's progress")

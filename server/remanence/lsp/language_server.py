@@ -24,6 +24,7 @@ from remanence.lsp.model_hovers import ModelHovers
 from remanence.lsp.model_warnings import ModelWarnings
 from remanence.lsp.options import Options, read_options
 from remanence.lsp.protocol import RemanenceProtocol
+from remanence.lsp.training_offers import AutomaticTraining
 from remanence.lsp.transcript_capture import TranscriptCapture
 from remanence.paths import Home
 
@@ -55,7 +56,8 @@ class RemanenceLanguageServer(LanguageServer):
         self.options = Options()
         self.initial_options: object = None
         self.features: ClientFeatures = client_features(types.ClientCapabilities())
-        self.transcripts = TranscriptCapture(self.engine, self.background)
+        self.automatic = AutomaticTraining(self)
+        self.transcripts = TranscriptCapture(self.engine, self.background, self.automatic.look)
         self.window_id = uuid.uuid4().hex  # the windows that share a model take turns at it
         self.inline = InFlight()
         self.hovers = InFlight()

@@ -59,6 +59,12 @@ async def show_job(ls: LanguageServer, engine: EngineClient, job_id: str, title:
         progress.tokens.pop(token, None)
 
 
+def follow(ls: RemanenceLanguageServer, engine: EngineClient, job_id: str | None, title: str) -> None:
+    """Show a job, if there is one and the client shows progress, for as long as it lasts."""
+    if ls.features.progress and job_id is not None:
+        ls.background.run(show_job(ls, engine, job_id, title), "show a job's progress")
+
+
 class Shown:
     """A work done progress that is on show, or nothing where the client shows none."""
 

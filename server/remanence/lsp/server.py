@@ -104,6 +104,7 @@ async def initialized(ls: RemanenceLanguageServer, _: types.InitializedParams) -
         ls.guards.run(lifetime.end_with(ls.process_id, ls.close), "watch the editor")
     await configuration.register(ls)
     await configuration.pull(ls)
+    ls.automatic.look()
 
 
 async def shutdown(ls: RemanenceLanguageServer, _: None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pygls.workspace import TextDocument
@@ -40,9 +41,13 @@ class _Watched:
 class TranscriptCapture:
     """Watches open documents; those that are no transcripts cost one look and are left alone."""
 
-    def __init__(self, engine: EngineLink, background: Background) -> None:
+    def __init__(
+        self, engine: EngineLink, background: Background, captured: Callable[[], None] = lambda: None
+    ) -> None:
+        """`captured` is called after something was."""
         self._engine = engine
         self._background = background
+        self._captured = captured
         self._waiting: dict[str, _Watched] = {}
         self._sent: OrderedDict[str, dict[tuple[str, str], bytes]] = OrderedDict()
         self._sending = asyncio.Lock()
@@ -110,6 +115,7 @@ class TranscriptCapture:
                     try:
                         client = await self._engine.client(_ENGINE_SECONDS)
                         await client.capture(_request(turn, uri, watched))
+                        self._captured()
                     except EngineError as error:
                         log.warning("An exchange of a transcript was not captured: %s", error.code)
                         if error.code != "invalid":  # one that is refused now will be refused again

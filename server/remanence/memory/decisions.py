@@ -6,6 +6,7 @@ dates. Only neighbours are compared, never every fact with every other.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from remanence.memory.fact_store import Action, Verdict
 from remanence.memory.timestamps import to_iso
 
 RULES_DECIDED = "rules-1"  # by which facts were compared; another number has all of them compared again
+
+ANSWER_TOKENS = 220  # what a decision takes, generously
 
 _MOST_TEXT = 300  # characters of an updated text
 _MOST_REASON = 200
@@ -83,7 +86,7 @@ def by_rules(fact: Fact, rivals: Sequence[Fact], origin: str = "rules") -> list[
     for rival in rivals:
         newer, older = (fact, rival) if fact.age > rival.age else (rival, fact)
         if newer.age > older.age and older.is_current and names_as_changed(newer, older):
-            reason = f"said on {_day(newer)} to have changed"
+            reason = f"said on {day(newer)} to have changed"
             found.append(
                 Verdict(fact=newer.id, older=older.id, action="update", reason=reason, origin=origin)
             )
@@ -115,22 +118,36 @@ def worth_asking(fact: Fact, rivals: Sequence[Fact]) -> list[tuple[Fact, Fact]]:
     return [(newer, older) for _, _, newer, older in likes[:_MOST_ASKED]]
 
 
+def prompt(newer: Fact, older: Fact) -> tuple[str, str]:
+    """What a model is told and what it is asked about two facts, when it decides and when it learns to."""
+    return SYSTEM, question(newer, older)
+
+
 def question(newer: Fact, older: Fact) -> str:
     """What a model is asked about two facts, under SYSTEM and SCHEMA."""
     return (
-        f"OLDER ({_day(older)}): {_one_line(older.text)}\n"
-        f"NEWER ({_day(newer)}): {_one_line(newer.text)}\n"
+        f"OLDER ({day(older)}): {_one_line(older.text)}\n"
+        f"NEWER ({day(newer)}): {_one_line(newer.text)}\n"
         f"Both are about {_one_line(newer.subject)} ({newer.topic})."
     )
+
+
+def answer(judgement: Judgement) -> str:
+    """What a model that decides so is to write: valid under SCHEMA but for an update without a text."""
+    said = {"action": judgement.action}
+    if judgement.action == "update":
+        said["updated_text"] = _one_line(judgement.updated_text)[:_MOST_TEXT]
+    said["reason"] = judgement.reason[:_MOST_REASON]
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse(said: object) -> Judgement:
     """A model's answer. Raises ValueError, saying what is wrong, where it is none of SCHEMA's."""
     if not isinstance(said, dict):
         raise ValueError("it is no object")
-    answer: dict[str, object] = {str(name): value for name, value in said.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    action, reason = answer.get("action"), answer.get("reason", "")
-    text = answer.get("updated_text", "")
+    told: dict[str, object] = {str(name): value for name, value in said.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    action, reason = told.get("action"), told.get("reason", "")
+    text = told.get("updated_text", "")
     if (
         action not in ("update", "delete", "ignore")
         or not isinstance(reason, str)
@@ -185,7 +202,7 @@ def _one_at_a_time(fact: Fact, rivals: Sequence[Fact], origin: str) -> list[Verd
 
 
 def _newest_wins(newer: Fact, older: Fact, origin: str) -> Verdict:
-    reason = f"a {newer.topic} has one value at a time, and this one was said later ({_day(newer)})"
+    reason = f"a {newer.topic} has one value at a time, and this one was said later ({day(newer)})"
     return Verdict(fact=newer.id, older=older.id, action="update", reason=reason, origin=origin)
 
 
@@ -195,7 +212,8 @@ def _at_once(fact: Fact, other: Fact, origin: str) -> Verdict:
     return Verdict(fact=first, older=second, action="ignore", reason=reason, origin=origin, pending=True)
 
 
-def _day(fact: Fact) -> str:
+def day(fact: Fact) -> str:
+    """When it was said last, as YYYY-MM-DD."""
     return (to_iso(fact.last_said) or "")[:10]
 
 

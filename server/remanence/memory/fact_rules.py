@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from importlib import resources
 
 from remanence.memory.fact import Draft, is_grounded
+from remanence.memory.function_words import is_function_word
 from remanence.memory.passages import sentences, split_code
 
-RULES_VERSION = "rules-1"
+RULES_VERSION = "rules-2"
 
 _LONGEST = 300  # characters of a sentence that states one thing
 _MOST_READ = 20_000
@@ -92,9 +93,12 @@ def _drafts(sentence: str, is_answer: bool, said_at: int | None) -> Iterator[Dra
         if match is None:
             continue
         value = match["value"].strip(" `'\"*")
+        subject = rule.subject or match["subject"].strip("`")
+        if is_function_word(subject):  # "it", "which": who knows what that was
+            continue
         draft = Draft(
             text=sentence.rstrip(".") + ".",
-            subject=rule.subject or match["subject"].strip("`"),
+            subject=subject,
             topic=rule.topic,
             value=value,
             words=sentence,

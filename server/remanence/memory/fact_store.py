@@ -11,6 +11,8 @@ from typing import Literal
 from remanence.memory.database import Database
 from remanence.memory.fact import Draft, Fact
 from remanence.memory.fact_writing import Action, Verdict, put, say, settle
+from remanence.memory.rows import Row
+from remanence.memory.store import Store
 
 __all__ = ["Action", "Decision", "FactStore", "State", "Unread", "Verdict"]
 
@@ -40,8 +42,21 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """An exchange whose facts were drawn, by a `reader` (see FactStore)."""
+
+    row: int
+    id: str
+    question: str
+    answer: str
+    time: int
+    reader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided about an `older` fact when `fact` came; `origin` is the rules or a model's name.
+    `text_before` is what `fact` said until then, where the decision had it say something else.
 
     "update": the older one was superseded. "delete": it no longer holds, and nothing stands for it.
     "ignore": both hold. One that is pending waits for an answer that could be read.
@@ -55,6 +70,7 @@ class Decision:
     origin: str
     state: State
     decided_at: int
+    text_before: str | None = None
 
 
 class FactStore:
@@ -134,6 +150,20 @@ class FactStore:
             if fact in known:  # else it went between the two questions
                 found.setdefault(row, []).append(known[fact])
         return found
+
+    def read(self, limit: int) -> list[Read]:
+        """Exchanges whose facts were drawn and whose answer stands, the newest first."""
+        found = self._database.reader().execute(
+            "SELECT row, id, question, answer, coalesce(asked_at, answered_at, created_at) AS time,"
+            " facts_with AS reader FROM exchanges WHERE facts_with IS NOT NULL AND superseded_by IS NULL"
+            " ORDER BY row DESC LIMIT ?",
+            [limit],
+        )
+        return [Read(**dict(each)) for each in found]
+
+    def exchange(self, exchange: str) -> Row | None:
+        """An exchange that says a fact, as it is remembered."""
+        return Store(self._database).get(exchange)
 
     def current(self, limit: int = 1000, after: str = "") -> list[Fact]:
         """Facts that hold, in the order of their ids, from behind `after`."""
@@ -251,7 +281,8 @@ class FactStore:
         """The log, newest first."""
         where, values = ("WHERE state = ?", [state]) if state else ("", [])
         found = self._database.reader().execute(
-            "SELECT id, fact, older, action, reason, origin, state, decided_at"
+            "SELECT id, fact, older, action, reason, origin, state, decided_at,"
+            " json_extract(before, '$.text') AS text_before"
             f" FROM decisions {where} ORDER BY id DESC LIMIT ?",
             [*values, limit],
         )

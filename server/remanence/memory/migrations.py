@@ -312,6 +312,12 @@ def m006_usefulness(connection: sqlite3.Connection) -> None:
     )
 
 
+def m007_purposes(connection: sqlite3.Connection) -> None:
+    """What an adapter is for: answering from facts, or drawing them and deciding about them."""
+    for table in ("adapters", "adapter_turns"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN purpose TEXT NOT NULL DEFAULT 'facts'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_exchanges,
     m002_jobs_and_sources,
@@ -319,4 +325,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_facts,
     m005_adapters,
     m006_usefulness,
+    m007_purposes,
 )

@@ -29,8 +29,8 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallQuery:
     """`symbol` is the identifier under the cursor. `automatic`: nobody asked in so many words, so recall
-    abstains in doubt. `now_ms` is the moment that "yesterday" is seen from. Without `excerpts` they are empty,
-    for whoever reads whole answers."""
+    abstains in doubt. `now_ms` is the moment that "yesterday" is seen from. Without `excerpts` they are
+    empty, for whoever reads whole answers."""
 
     text: str
     now_ms: int

@@ -12,8 +12,13 @@ class BaseModelError(Exception):
     """The base model cannot be used; the message says in words what to do."""
 
 
-def load_base(folder: Path, recipe: BaseRecipe) -> tuple[Any, Any]:
-    """The model and its tokenizer. Raises BaseModelError in words."""
+def load_base(
+    folder: Path, recipe: BaseRecipe, *, device: int | None = None, checkpointing: bool = False
+) -> tuple[Any, Any]:
+    """The model and its tokenizer, on one GPU where `device` names it, else on all there are.
+
+    Raises BaseModelError in words.
+    """
     check_folder(folder)
     import torch
     import transformers
@@ -23,7 +28,7 @@ def load_base(folder: Path, recipe: BaseRecipe) -> tuple[Any, Any]:
     options: dict[str, Any] = {
         "dtype": getattr(torch, recipe.dtype),
         "local_files_only": True,
-        "device_map": "auto" if has_gpu else "cpu",
+        "device_map": ("auto" if device is None else {"": device}) if has_gpu else "cpu",
     }
     if recipe.bits:
         options["quantization_config"] = _quantised(recipe)
@@ -42,7 +47,11 @@ def load_base(folder: Path, recipe: BaseRecipe) -> tuple[Any, Any]:
     if recipe.bits:
         import peft
 
-        model = cast(Any, peft).prepare_model_for_kbit_training(model)
+        model = cast(Any, peft).prepare_model_for_kbit_training(
+            model,
+            use_gradient_checkpointing=checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
+        )
     return model, tokenizer
 
 

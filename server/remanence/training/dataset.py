@@ -6,6 +6,7 @@ JSON Lines of chat messages, which the trainer renders with the model's own temp
     held_out.jsonl       the same facts in words that are never learned, for the loss while training
     evaluation.jsonl     the questions of the evaluation
     manifest.json        the facts and exchanges it is from, counts, hashes
+    statistics.svg       the counts as bars, where `draw_statistics` is asked for them
 """
 
 from __future__ import annotations
@@ -25,14 +26,21 @@ from msgspec import Struct
 from remanence.memory.fact import Fact
 from remanence.memory.redaction import redact
 from remanence.training import samples
+from remanence.training.bars import bars
 from remanence.training.evaluation import Question
-from remanence.training.recipe import Recipe
+from remanence.training.made_up_names import made_up_names
+from remanence.training.recalled_samples import Memories, samples_with_memory
+from remanence.training.recipe import Purpose, Recipe
 from remanence.training.samples import Form, Sample
 
 _NEGATIVES = 4  # positive samples for each that asks what was never said (PLUM: one in three to four)
+_NEGATIVES_AGAIN = 6  # and of what is repeated, where others are declined already
 _EVALUATED = 4  # of the general instructions every fourth is only asked
-# made up, so that no memory speaks of them; those of the second row are only asked
-_UNKNOWN = ("quorvex", "blimdan", "tessavo", "grunwick", "ophelor", "zandrick", "merivool", "kastrepp")
+_REPEATED_FORMS: tuple[Form, ...] = ("general", "replay", "recalled")
+_WITH_MEMORIES = 3  # of what is repeated every third is asked with memories, as of what is new
+_RECALLED_AGAIN = 40  # facts that are
+_REPEATED = 2  # times at most that a stage repeats a general instruction
+# names that no memory speaks of: made up anew for what is learned, these are only asked
 _UNKNOWN_ASKED = ("yolvane", "drimpost", "fendigo", "wuxelle", "prasko", "lirundel")
 
 
@@ -59,7 +67,9 @@ class Row(Struct, frozen=True):
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """`facts` are learned in this run, `known` those that were learned before and are repeated; `sha256`
-    is of each file, by its name; `left_out` says how many samples were not taken, and why."""
+    is of each file, by its name; `left_out` says how many samples were not taken, and why. `by_origin` counts
+    what operations are learned from: the log, the facts themselves, or pairs made of them. `paraphrased`:
+    what a language model wrote is among the rows."""
 
     created_at: int
     base: str
@@ -73,18 +83,23 @@ class Manifest(Struct, frozen=True, kw_only=True):
     questions: dict[str, int]
     sha256: dict[str, str]
     left_out: dict[str, int]
+    paraphrased: bool = False
+    purpose: Purpose = "facts"
+    by_origin: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What a dataset is made from: facts that hold, the pairs of which the first gave way to the second, and
-    the ids of facts that the adapter learned in earlier runs. `context` is what recall gives for a question.
+    the ids of facts that the adapter learned in earlier runs. `memories` are what the blocks are made of in
+    which some questions come; without them none does.
     """
 
     current: Sequence[Fact]
     superseded: Sequence[tuple[Fact, Fact]] = ()
     known: frozenset[str] = frozenset()
     general: Sequence[General] = ()
+    memories: Memories | None = None
 
 
 class DatasetError(Exception):
@@ -135,16 +150,21 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
     learned = {fact.id for stage in stages for fact in stage} | material.known
     superseded = [(old, new) for old, new in material.superseded if new.id in learned]
     general = [each for i, each in enumerate(material.general) if i % _EVALUATED]
+    unknown = made_up_names(material.current, _UNKNOWN_ASKED, chance)
     rows: list[list[Row]] = []
     before = list(known)
     for stage in stages:
-        new = _new_samples(stage, superseded, chance)
-        repeated = _repeated(len(new), before, general, recipe, chance)
+        new = _new_samples(stage, superseded, unknown, chance)
+        new += _recalled(material, stage, before, superseded, unknown, chance, left_out)
+        again = chance.sample(before, min(len(before), _RECALLED_AGAIN))
+        recalled = _recalled(material, again, stage, superseded, unknown, chance, left_out)
+        repeated = _repeated(len(new), before, recalled, general, unknown, recipe, chance)
         both = _clean([*new, *repeated], left_out)
         chance.shuffle(both)
         rows.append([_row(sample) for sample in both])
         before += stage
     facts = [fact for stage in stages for fact in stage]
+    replaced = [old for old, _ in superseded]
     questions = _questions(facts, superseded, material.general)
     held_out = [
         _row(Sample(question.question, samples.samples_of(fact)[0].answer, "paraphrase", (fact.id,)))
@@ -158,14 +178,14 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
         "evaluation.jsonl": questions,
     }
     (out / "stages").mkdir(parents=True, exist_ok=True, mode=0o700)
-    hashes = {name: _write(out / name, each) for name, each in files.items()}
+    hashes = {name: write_lines(out / name, each) for name, each in files.items()}
     manifest = Manifest(
         created_at=created_at,
         base=base,
         recipe=recipe.name,
         facts=[fact.id for fact in facts],
         known=[fact.id for fact in known],
-        exchanges=sorted({each for fact in (*facts, *known) for each in fact.exchanges}),
+        exchanges=sorted({each for fact in (*facts, *known, *replaced) for each in fact.exchanges}),
         stages=len(rows),
         rows=sum(map(len, rows)),
         by_form=dict(sorted(Counter(row.form for stage in rows for row in stage).items())),
@@ -173,8 +193,51 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
         sha256=hashes,
         left_out=dict(sorted(left_out.items())),
     )
-    _write(out / "manifest.json", [manifest])
+    write_lines(out / "manifest.json", [manifest])
     return manifest
+
+
+def add_samples(folder: Path, found: Iterable[Sample]) -> Manifest:
+    """Add more samples of facts to the stages that learn them, and say so in the manifest. Ended in between,
+    it can be done again. Raises OSError."""
+    manifest = read_manifest(folder)
+    left_out, by_form = Counter(manifest.left_out), Counter(manifest.by_form)
+    kept = _clean(found, left_out)
+    hashes = dict(manifest.sha256)
+    for path in stage_files(folder):
+        rows = [msgspec.json.decode(line, type=Row) for line in path.read_bytes().splitlines()]
+        here = {fact for row in rows if row.form == "direct" for fact in row.facts}
+        known = {row.messages[0].content for row in rows}
+        mine = [sample for sample in kept if sample.facts[0] in here and sample.asked not in known]
+        by_form.update(sample.form for sample in mine)
+        rows += map(_row, mine)
+        random.Random(len(rows)).shuffle(rows)
+        hashes[path.relative_to(folder).as_posix()] = write_lines(path, rows)
+    told = msgspec.structs.replace(
+        manifest,
+        rows=sum(by_form.values()),
+        by_form=dict(sorted(by_form.items())),
+        left_out=dict(sorted(left_out.items())),
+        sha256=hashes,
+        paraphrased=True,
+    )
+    write_lines(folder / "manifest.json", [told])
+    return told
+
+
+def draw_statistics(manifest: Manifest, out: Path) -> None:
+    """What a dataset is made of, as `statistics.svg` in the folder `out`: each form's share of what is
+    learned, and of what is only asked. Raises OSError."""
+    asked = sum(manifest.questions.values())
+    groups = {
+        form: [
+            manifest.by_form[form] / manifest.rows if form in manifest.by_form else None,
+            manifest.questions[form] / asked if form in manifest.questions else None,
+        ]
+        for form in sorted({*manifest.by_form, *manifest.questions})
+    }
+    caption = f"{len(manifest.facts)} new facts: {manifest.rows} rows learned, {asked} questions only asked"
+    _write(out / "statistics.svg", bars(groups, ["learned", "only asked"], caption).encode())
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -194,7 +257,10 @@ def stage_files(folder: Path) -> list[Path]:
 
 
 def _new_samples(
-    stage: Sequence[Fact], superseded: Iterable[tuple[Fact, Fact]], chance: random.Random
+    stage: Sequence[Fact],
+    superseded: Iterable[tuple[Fact, Fact]],
+    unknown: Sequence[str],
+    chance: random.Random,
 ) -> list[Sample]:
     here = {fact.id for fact in stage}
     found = [sample for fact in stage for sample in samples.samples_of(fact)]
@@ -205,39 +271,71 @@ def _new_samples(
         found += samples.samples_of_two(first, second)
     like = [fact for fact in stage if samples.has_subject(fact)]
     for turn in range(len(found) // _NEGATIVES if like else 0):
-        found += samples.samples_of_unknown(chance.choice(like), chance.choice(_UNKNOWN), turn)
+        found += samples.samples_of_unknown(chance.choice(like), unknown[turn % len(unknown)], turn)
     return found
 
 
-def _repeated(
-    new: int, known: Sequence[Fact], general: Sequence[General], recipe: Recipe, chance: random.Random
+def _recalled(
+    material: Material,
+    asked_about: Sequence[Fact],
+    others: Sequence[Fact],
+    superseded: Iterable[tuple[Fact, Fact]],
+    unknown: Sequence[str],
+    chance: random.Random,
+    left_out: Counter[str],
 ) -> list[Sample]:
-    """What keeps the old from being forgotten: half earlier facts, half general, where there are both."""
+    """Questions behind memories, where there are any to put before them."""
+    if material.memories is None:
+        return []
+    replaced = {new.id: old for old, new in superseded}
+    found = list(samples_with_memory(asked_about, others, replaced, unknown, material.memories, chance))
+    if None in found:
+        left_out["too long with memories"] += found.count(None)
+    return [sample for sample in found if sample is not None]
+
+
+def _repeated(
+    new: int,
+    known: Sequence[Fact],
+    recalled: Sequence[Sample],
+    general: Sequence[General],
+    unknown: Sequence[str],
+    recipe: Recipe,
+    chance: random.Random,
+) -> list[Sample]:
+    """What keeps the old from being forgotten: half earlier facts, half general, where there are both. Of the
+    facts some are asked with memories, and some of what was never said, as when they were learned."""
     wanted = round(new * recipe.train.replay)
     from_general = wanted if not known else wanted // 2 if general else 0
-    found: list[Sample] = []
-    if general:
-        drawn = chance.choices(general, k=from_general)
-        found += [Sample(each.question, each.answer, "general") for each in drawn]
-    if known:
-        for fact in chance.choices(known, k=wanted - from_general):
+    drawn = chance.sample(general, len(general)) * _REPEATED
+    found = [Sample(each.question, each.answer, "general") for each in drawn[:from_general]]
+    order = chance.sample(known, len(known))
+    for turn in range(wanted - from_general if known else 0):
+        fact = order[turn % len(order)]
+        if recalled and turn % _WITH_MEMORIES == 0:
+            found.append(recalled[turn // _WITH_MEMORIES % len(recalled)])
+        elif turn % _NEGATIVES_AGAIN == 1 and samples.has_subject(fact):
+            found += samples.samples_of_unknown(fact, chance.choice(unknown), turn)
+        else:
             sample = chance.choice(samples.samples_of(fact))
             found.append(Sample(sample.question, sample.answer, "replay", sample.facts))
     return found
 
 
 def _clean(found: Iterable[Sample], left_out: Counter[str]) -> list[Sample]:
-    """Without repetitions, and without what still holds a secret."""
-    kept: dict[tuple[str, str], Sample] = {}
+    """Without repetitions of what is new, and without what still holds a secret."""
+    kept: list[Sample] = []
+    seen: set[tuple[str, str]] = set()
     for sample in found:
-        key = (_plain(sample.question), _plain(sample.answer))
-        if key in kept:
+        key = (_plain(sample.asked), _plain(sample.answer))
+        if key in seen and sample.form not in _REPEATED_FORMS:
             left_out["said already"] += 1
-        elif redact(f"{sample.question}\n{sample.answer}").kinds:
+        elif redact(f"{sample.asked}\n{sample.answer}").kinds:
             left_out["holds a secret"] += 1
         else:
-            kept[key] = sample
-    return list(kept.values())
+            seen.add(key)
+            kept.append(sample)
+    return kept
 
 
 def _questions(
@@ -256,7 +354,7 @@ def _questions(
 
 
 def _row(sample: Sample) -> Row:
-    messages = [Message("user", sample.question), Message("assistant", sample.answer)]
+    messages = [Message("user", sample.asked), Message("assistant", sample.answer)]
     return Row(messages, sample.form, list(sample.facts))
 
 
@@ -264,9 +362,13 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split()).rstrip(" .?!")
 
 
-def _write(path: Path, lines: Sequence[Struct]) -> str:
+def write_lines(path: Path, lines: Sequence[Struct]) -> str:
     """Gives the SHA-256 of what was written, in hexadecimal."""
     content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    _write(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
     with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(content)
-    return hashlib.sha256(content).hexdigest()

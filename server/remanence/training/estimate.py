@@ -14,12 +14,14 @@ import numpy as np
 from remanence.training.recipe import Recipe
 
 _MB = 2**20
-_LIBRARIES_MB = 650  # torch, transformers, PEFT and TRL with nothing loaded (measured: 580 to 650)
+_LIBRARIES_MB = 700  # torch, transformers, PEFT and TRL with nothing loaded (measured: 580 to 690)
 _HEADER_LIMIT = 100 * _MB
 _BYTES = {"float32": 4.0, "bfloat16": 2.0}
+_SCALES_BYTES = 4 / 64  # of 4-bit weights: a float32 for each 64
+_QUANTISED_APART = 4.0  # what is not quantised (embeddings, head) is trained beside in float32
 _ADAM_BYTES = 16.0  # a trained weight in float32, its gradient, and two moments
-_KEPT_A_TOKEN = 34  # activations kept for the way back, in hidden sizes a layer and token (arXiv 2205.05198)
-_KEPT_WITH_CHECKPOINTS = 2
+_KEPT_A_TOKEN = 34  # bytes kept for the way back, a hidden unit, layer and token (arXiv 2205.05198, 16 bits)
+_KEPT_WITH_CHECKPOINTS = 2  # what goes into a layer; the rest of one layer is there at a time
 _START_SECONDS = 12.0  # imports, loading, saving (measured: 8 to 15)
 _STEP_SECONDS = 0.07  # what a step takes however small the model (measured: .05 to .1)
 _REACHED = (
@@ -33,12 +35,16 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """What a Hugging Face folder says of itself."""
+    """What a Hugging Face folder says of itself. `embedded` are the parameters of embeddings and head,
+    `adapted` the widths, in and out, of all linear layers: a LoRA of rank 1 has so many weights. Where these
+    are 0 they are guessed."""
 
     parameters: int
     hidden: int
     layers: int
     vocabulary: int
+    embedded: int = 0
+    adapted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,18 @@ def size_of(folder: Path) -> ModelSize:
     """
     try:
         config = cast(dict[str, object], json.loads((folder / "config.json").read_bytes()))
-        parameters = sum(_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+        shapes = [shape for path in sorted(folder.glob("*.safetensors")) for shape in _shapes(path)]
         hidden, layers = _number(config, "hidden_size"), _number(config, "num_hidden_layers")
         vocabulary = _number(config, "vocab_size")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"The size of the model in {folder} cannot be read: {error}") from error
+    parameters = sum(map(math.prod, shapes))
     if parameters == 0:
         raise WeightsError(f"{folder} has no weights.")
-    return ModelSize(parameters, hidden, layers, vocabulary)
+    embeddings = [shape for shape in shapes if len(shape) == 2 and vocabulary in shape]
+    linear = [shape for shape in shapes if len(shape) == 2 and vocabulary not in shape]
+    embedded, adapted = sum(map(math.prod, embeddings)), sum(map(sum, linear))
+    return ModelSize(parameters, hidden, layers, vocabulary, embedded, adapted)
 
 
 def estimate(
@@ -75,14 +85,20 @@ def estimate(
 
     `free_mb` is the memory that can be had, `gflops` what the machine reaches at large products.
     """
-    bytes_each = recipe.base.bits / 8 if recipe.base.bits else _BYTES[recipe.base.dtype]
-    adapter = 2 * recipe.lora.rank * size.hidden * size.layers * 7
+    bits, wide = recipe.base.bits, recipe.base.dtype == "float32"
+    base = size.parameters * _BYTES[recipe.base.dtype]
+    if bits:
+        apart = size.embedded or size.vocabulary * size.hidden
+        base = (size.parameters - apart) * (bits / 8 + _SCALES_BYTES) + apart * _QUANTISED_APART
+    adapter = recipe.lora.rank * (size.adapted or 2 * size.hidden * size.layers * 7)
     at_once = min(recipe.train.batch_size, max(rows, 1))
     length = min(tokens, recipe.train.max_length)
-    kept = _KEPT_WITH_CHECKPOINTS if recipe.train.checkpointing else _KEPT_A_TOKEN
-    activations = at_once * length * size.hidden * size.layers * kept
+    kept = size.layers * _KEPT_A_TOKEN
+    if recipe.train.checkpointing:
+        kept = size.layers * _KEPT_WITH_CHECKPOINTS + _KEPT_A_TOKEN
+    activations = at_once * length * size.hidden * kept * (2 if wide else 1)
     logits = at_once * length * size.vocabulary * 4 * 3
-    memory = size.parameters * bytes_each + adapter * _ADAM_BYTES + activations + logits
+    memory = base + adapter * _ADAM_BYTES + activations + logits
     memory_mb = math.ceil(memory / _MB) + _LIBRARIES_MB
     # forward 2, gradients to the inputs 2 a weight and token; a third more where activations come again
     operations = 4 * size.parameters * (4 / 3 if recipe.train.checkpointing else 1)
@@ -111,18 +127,14 @@ def measure_gflops(seconds: float = 0.2) -> float:
     return max(2 * 384**3 * done / (time.perf_counter() - began) / 1e9, 0.1)
 
 
-def _parameters(path: Path) -> int:
-    """The weights in one safetensors file: its first eight bytes say how long its JSON header is."""
+def _shapes(path: Path) -> list[list[int]]:
+    """Of the weights in one safetensors file: its first eight bytes say how long its JSON header is."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > _HEADER_LIMIT:
             raise ValueError(f"{path.name} is no safetensors file")
         header = cast(dict[str, dict[str, object]], json.loads(file.read(length)))
-    return sum(
-        math.prod(cast(list[int], tensor["shape"]))
-        for name, tensor in header.items()
-        if name != "__metadata__"
-    )
+    return [cast(list[int], each["shape"]) for name, each in header.items() if name != "__metadata__"]
 
 
 def _number(config: dict[str, object], name: str) -> int:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from msgspec import Struct, field
 
 from remanence.training.evaluation import Kind, Score
-from remanence.training.recipe import GateRecipe
+from remanence.training.recipe import GateRecipe, Purpose
 
 Scores = Mapping[Kind, Score]
-
-_LEAST_DECISIONS = 0.9  # valid JSON, of an adapter that decides
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -31,10 +28,45 @@ class Verdict(Struct, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-def judge(found: Comparison, gate: GateRecipe) -> Verdict:
-    """Every condition that the questions can decide; without a held-out paraphrase nothing passes."""
+Conditions = list[tuple[bool, str]]
+
+
+def judge(found: Comparison, gate: GateRecipe, purpose: Purpose = "facts") -> Verdict:
+    """Every condition that the questions can decide; without a held-out paraphrase, or a held-out decision
+    where it is for operations, nothing passes."""
+    conditions = _of_facts(found, gate) if purpose == "facts" else _of_operations(found, gate)
+    conditions.sort(key=lambda condition: condition[0])
+    return Verdict(passed=all(met for met, _ in conditions), reasons=[said for _, said in conditions])
+
+
+def _of_operations(found: Comparison, gate: GateRecipe) -> Conditions:
+    decided, drawn = found.adapter.get("decision"), found.adapter.get("extraction")
+    if decided is None:
+        return [(False, "no held-out decision was asked")]
+    conditions: Conditions = []
+
+    def at_least(kind: Kind, name: str, least: float, what: str) -> None:
+        now, before = (_figure(scores, kind, name) for scores in (found.adapter, found.base))
+        conditions.append((now >= least, f"{now:.0%} {what}, {least:.0%} asked"))
+        if now < before:
+            conditions.append((False, f"{before:.0%} with the bare model: {what}"))
+
+    at_least("decision", "valid", gate.least_valid, "of decisions are valid JSON, not held to it")
+    at_least("decision", "decision_f1", gate.least_decision_f1, "macro-F1 of decisions")
+    if drawn is not None:
+        at_least("extraction", "valid", gate.least_valid, "of lists of facts are valid JSON, not held to it")
+        at_least("extraction", "precision", gate.least_precision, "of the facts drawn are right")
+        at_least("extraction", "recall", gate.least_recall, "of the facts that were said are drawn")
+    return conditions
+
+
+def _figure(scores: Scores, kind: Kind, name: str) -> float:
+    return getattr(scores[kind], name) or 0.0 if kind in scores else 0.0
+
+
+def _of_facts(found: Comparison, gate: GateRecipe) -> Conditions:
     base, adapter = found.base, found.adapter
-    conditions: list[tuple[bool, str]] = []
+    conditions: Conditions = []
     learned = adapter.get("paraphrase")
     if learned is None:
         conditions.append((False, "no held-out paraphrase was asked"))
@@ -83,16 +115,7 @@ def judge(found: Comparison, gate: GateRecipe) -> Verdict:
                 f"{invented:.0%} of what was never said is answered, {gate.most_invented:.0%} allowed",
             )
         )
-    if "decision" in adapter:
-        valid = cast(float, adapter["decision"].valid)
-        conditions.append(
-            (
-                valid >= _LEAST_DECISIONS,
-                f"{valid:.0%} of decisions are valid JSON, {_LEAST_DECISIONS:.0%} asked",
-            )
-        )
-    conditions.sort(key=lambda condition: condition[0])
-    return Verdict(passed=all(met for met, _ in conditions), reasons=[said for _, said in conditions])
+    return conditions
 
 
 def _exact(scores: Scores, kind: Kind) -> float:

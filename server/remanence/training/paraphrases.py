@@ -15,6 +15,7 @@ from remanence.memory.faithful import particulars
 from remanence.training.evaluation import holds, words
 from remanence.training.samples import Sample, questions_of, samples_of
 
+ANSWER_TOKENS = 90  # for each paraphrase that is asked for
 _MOST_QUESTION, _MOST_ANSWER = 200, 300
 
 SYSTEM = (
@@ -72,6 +73,7 @@ def checked(said: object, fact: Fact, taken: Collection[str] = ()) -> list[Sampl
 
 
 def _is_faithful(question: str, answer: str, fact: Fact) -> bool:
+    begun = question[:1].lower() + question[1:]  # any verb may begin a question with its capital
     source = f"{fact.text}\n{fact.subject}\n{fact.value}"
     return (
         0 < len(question) <= _MOST_QUESTION
@@ -79,8 +81,8 @@ def _is_faithful(question: str, answer: str, fact: Fact) -> bool:
         and holds(answer, fact.value)
         and not holds(question, fact.value)
         and (fact.subject == USER or holds(question, fact.subject))
-        and all(holds(source, each) for each in particulars(answer))
-        and all(holds(source, each) for each in particulars(question))
+        and all(holds(source, each) for each in particulars(begun))
+        and all(holds(f"{source}\n{begun}", each) for each in particulars(answer))
     )
 
 

@@ -13,6 +13,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+Purpose = Literal["facts", "operations"]
+"""facts: what is remembered, to answer with. operations: to draw facts and to decide about them."""
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -44,7 +47,8 @@ class LoraRecipe(Struct, frozen=True, forbid_unknown_fields=True):
 
 class TrainRecipe(Struct, frozen=True, forbid_unknown_fields=True):
     """`epochs` is how often each sample of a stage is seen, `replay` how many known rows go with each new
-    one. `warmup` is a share of all steps. Held-out rows are asked every `evaluate_every` steps; training
+    one, `paraphrases` how many more ways to ask for a fact the user's own model, where there is one, is asked
+    to write. `warmup` is a share of all steps. Held-out rows are asked every `evaluate_every` steps; training
     ends when they gained nothing for `patience` of these."""
 
     learning_rate: Annotated[float, Meta(gt=0, lt=1)] = 2e-4
@@ -56,6 +60,7 @@ class TrainRecipe(Struct, frozen=True, forbid_unknown_fields=True):
     max_length: Annotated[int, Meta(ge=32)] = 1024
     checkpointing: bool = False
     replay: Annotated[float, Meta(ge=0, le=64)] = 2.0
+    paraphrases: Annotated[int, Meta(ge=0, le=16)] = 0
     evaluate_every: Count = 50
     patience: Count = 3
     seed: int = 0
@@ -71,13 +76,22 @@ class CurriculumRecipe(Struct, frozen=True, forbid_unknown_fields=True):
 class GateRecipe(Struct, frozen=True, forbid_unknown_fields=True):
     """What an adapter must show before it is activated by itself: shares of questions answered right on
     held-out paraphrases, how much more than the base, how much a general set may lose, and how often it
-    may answer what was never said or no longer holds."""
+    may answer what was never said or no longer holds.
+
+    Of one that is trained for operations: the share of its answers that are the JSON that was asked for
+    though nothing holds it to that (one in twenty is asked again), the macro-F1 of its decisions (rules and
+    people agree on no more), and of the facts it draws how many are right, and how many of all it finds: what
+    is wrong costs more than what is left out."""
 
     least_learned: Share = 0.6
     least_gain: Share = 0.3
     most_general_loss: Share = 0.02
     most_stale: Share = 0.2
     most_invented: Share = 0.5
+    least_valid: Share = 0.95
+    least_decision_f1: Share = 0.7
+    least_precision: Share = 0.5
+    least_recall: Share = 0.3
 
 
 class CareRecipe(Struct, frozen=True, forbid_unknown_fields=True):

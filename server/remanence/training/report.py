@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from remanence.memory.timestamps import to_iso
+from remanence.training.bars import bars
 from remanence.training.evaluation import Kind, Score
 from remanence.training.gate import Comparison, Verdict
 
@@ -23,10 +23,8 @@ _ABOUT: dict[Kind, str] = {
     "never": "what was never said (right: to say so)",
     "general": "general questions",
     "decision": "decisions about facts",
+    "extraction": "facts of an exchange",
 }
-_COLOURS = ("#bbb", "#0b6e99", "#e0b48a", "#b35900")
-_INK, _FAINT = "#444", "#ddd"
-_LEFT, _TOP, _BAR, _GAP, _WIDTH = 210, 46, 12, 16, 720
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -90,39 +88,6 @@ def plot(report: Report) -> str:
     return bars(groups, list(sides), f"Share answered right, adapter {report.adapter}")
 
 
-def bars(groups: Mapping[str, Sequence[float | None]], names: Sequence[str], caption: str) -> str:
-    """Horizontal bars from 0 to 1 as SVG; each group has one for each of `names`, or None."""
-    room = _WIDTH - _LEFT - 60
-    drawn: list[str] = []
-    for place, name in enumerate(names):
-        across = _LEFT + place * 125
-        drawn.append(f'<rect x="{across}" y="12" width="10" height="10" fill="{_COLOURS[place]}"/>')
-        drawn.append(_text(across + 14, 21, name))
-    top = _TOP
-    for group, values in groups.items():
-        drawn.append(_text(_LEFT - 10, top + _BAR * len(names) / 2 + 4, group, "end"))
-        for place, value in enumerate(values):
-            if value is not None:
-                height = top + place * _BAR
-                drawn.append(
-                    f'<rect x="{_LEFT}" y="{height}" width="{max(value * room, 1):.1f}"'
-                    f' height="{_BAR - 2}" fill="{_COLOURS[place]}"/>'
-                )
-                drawn.append(_text(_LEFT + value * room + 6, height + 9, f"{value:.0%}"))
-        top += _BAR * len(names) + _GAP
-    lines = [f'<path d="M{_LEFT},{_TOP - 6}V{top}" stroke="{_INK}"/>']
-    for tenth in (5, 10):
-        across = _LEFT + room * tenth / 10
-        lines.append(f'<path d="M{across},{_TOP - 6}V{top}" stroke="{_FAINT}"/>')
-    drawn.append(_text(_LEFT, top + 20, caption))
-    height = top + 32
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f'aria-label="{escape(caption)}" font-family="sans-serif" font-size="11">\n'
-        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>\n' + "\n".join(lines + drawn) + "\n</svg>\n"
-    )
-
-
 def _asked_kinds(sides: Mapping[str, Mapping[Kind, Score]]) -> list[Kind]:
     return [kind for kind in _KINDS if any(kind in scores for scores in sides.values())]
 
@@ -130,12 +95,15 @@ def _asked_kinds(sides: Mapping[str, Mapping[Kind, Score]]) -> list[Kind]:
 def _cell(score: Score | None) -> str:
     if score is None:
         return "–"
-    stale = f", {score.stale:.0%} stale" if score.stale else ""
-    return f"{score.exact:.0%} ({score.low:.0%}–{score.high:.0%}{stale})"
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{_INK}">{escape(text)}</text>'
+    further = {
+        "stale": score.stale or None,
+        "valid JSON": score.valid,
+        "macro-F1": score.decision_f1,
+        "precision": score.precision,
+        "recall": score.recall,
+    }
+    told = "".join(f", {share:.0%} {name}" for name, share in further.items() if share is not None)
+    return f"{score.exact:.0%} ({score.low:.0%}–{score.high:.0%}{told})"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -44,7 +44,7 @@ class TrainingRun(Struct, frozen=True, kw_only=True):
 
 class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Steps count over all stages. Losses are in nats a token; `message` says in words why it waits or
-    failed."""
+    failed, or what is done otherwise than the recipe says."""
 
     state: State
     stage: int = 0
@@ -55,6 +55,7 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     held_out_loss: float | None = None
     seconds: float = 0.0
     peak_mb: float = 0.0
+    gpu_peak_mb: float = 0.0
     message: str = ""
 
     @property
@@ -136,9 +137,8 @@ class RunFolder:
     def should_end(self) -> bool:
         return (self.path / "cancel").exists()
 
-    def claim(self) -> None:
-        """Note this process as the one that works on the run."""
-        process = psutil.Process()
+    def claim(self, process: psutil.Process) -> None:
+        """Note the process that works on the run."""
         (self.path / "process").write_text(f"{process.pid} {process.create_time()}")
 
     def process(self) -> psutil.Process | None:

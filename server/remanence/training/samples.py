@@ -6,6 +6,7 @@ mixed forms and paraphrases teach it (arXiv 2312.05934, 2603.01097).
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,21 +27,31 @@ Form = Literal[
     "several",
     "negative",
     "stale",
+    "recalled",
     "decision",
+    "extraction",
     "replay",
     "general",
 ]
 _FALLBACK = "en"
+_GAP = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question with the answer to learn; `facts` are those it tells of."""
+    """One question with the answer to learn; `facts` are those it tells of, `context` the memories before it
+    where it comes with recall."""
 
     question: str
     answer: str
     form: Form
     facts: tuple[str, ...] = ()
+    context: str = ""
+
+    @property
+    def asked(self) -> str:
+        """All that the model is given."""
+        return f"{self.context}\n\n{self.question}" if self.context else self.question
 
 
 def samples_of(fact: Fact) -> list[Sample]:
@@ -147,9 +158,8 @@ def _words(fact: Fact) -> dict[str, str]:
 
 
 def _said(form: str, words: Mapping[str, str]) -> str:
-    for name, word in words.items():  # not str.format: a value may hold braces
-        form = form.replace(f"{{{name}}}", word)
-    return form
+    """In one pass, and not by str.format: what is put in may hold braces."""
+    return _GAP.sub(lambda gap: words.get(gap[1], gap[0]), form)
 
 
 def _day(moment: int | None) -> str:

@@ -3,100 +3,94 @@
     python -m remanence.training.trainer RUN_FOLDER
 
 Stage by stage it goes on from the adapter of the stage before; killed at any moment, it goes on from its
-last checkpoint when started again. See `run_folder` for the files it reads and writes.
+last whole checkpoint when started again. Several processes (`accelerate launch`) train as one. See
+`run_folder` for the files it reads and writes.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 
+from remanence.training import checkpoints
 from remanence.training.base_model import BaseModelError, check_folder, load_base
-from remanence.training.care import is_allowed_to_run
+from remanence.training.care import has_room
+from remanence.training.group import Group
+from remanence.training.hardware import as_it_can_be, gpu
 from remanence.training.recipe import Recipe
-from remanence.training.run_folder import Progress, RunFolder, State, TrainingRun
+from remanence.training.row_tokens import read_rows
+from remanence.training.run_folder import RunFolder, TrainingRun
+from remanence.training.step_care import EndedInside, end_between_layers, step_callback
+from remanence.training.telling import Telling
+
+TRY_AGAIN = 75  # the exit status of a run that could not write: begun again, it goes on
 
 _NICENESS = 15
-_WAIT_SECONDS = 2.0
 _KEPT_CHECKPOINTS = 2
+_WRITES_A_WEIGHT = 4 * (3 + 2)  # a checkpoint's float32 with two moments, and the adapter twice at the end
+_WRITES_BESIDES = 2**20
+_FULL_WAIT_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> int:
     """Train; 0 when done or cancelled, 1 where it failed, with the reason as the last progress."""
-    folder = RunFolder(Path(arguments[0]))
-    folder.claim()
+    folder, group = RunFolder(Path(arguments[0])), Group()
+    if group.is_first:
+        folder.claim(group.head())
     _lower_priority()
     run = folder.read_run()
-    telling = _Telling(folder, run)
-    telling.tell("starting")
+    telling = Telling(folder, run, first=group.is_first)
+    telling.tell_if_it_may("starting")
     try:
-        _train(run, folder, telling)
+        _train(run, folder, telling, group)
+    except EndedInside:
+        pass  # the checkpoint before is what it goes on from
     except Exception as error:  # noqa: BLE001  the libraries' errors are untyped; each must be told
-        telling.tell("failed", _in_words(error))
+        traceback.print_tb(error.__traceback__)  # its words may quote what is learned
+        sys.stderr.write(f"{type(error).__name__}\n")
+        if _is_full(error):
+            return _wait_for_room(folder, telling)
+        telling.tell_if_it_may("failed", _in_words(error))
         return 1
     if folder.should_end:
-        telling.tell("cancelled")
-    else:
-        telling.tell("done")
+        telling.tell_if_it_may("cancelled")
+        return 0
+    if group.has_lost_its_head():
+        return 1
+    telling.tell("done")
     return 0
 
 
-class _Telling:
-    """How far a run is, told as lines of progress."""
-
-    def __init__(self, folder: RunFolder, run: TrainingRun) -> None:
-        self.folder = folder
-        self.stages = len(run.stages)
-        self.stage = 0
-        self.step = 0
-        self.steps = 0
-        self.steps_before = 0
-        self.loss: float | None = None
-        self.held_out_loss: float | None = None
-        before = folder.progress()
-        self._spent = before.seconds if before is not None else 0.0
-        self._began = time.monotonic()
-        self._process = psutil.Process()
-        self._peak = 0.0
-
-    def tell(self, state: State, message: str = "") -> None:
-        self._peak = max(self._peak, self._process.memory_info().rss / 2**20)
-        self.folder.report(
-            Progress(
-                state=state,
-                stage=self.stage,
-                stages=self.stages,
-                step=self.steps_before + self.step,
-                steps=max(self.steps, self.steps_before + self.step),
-                loss=self.loss,
-                held_out_loss=self.held_out_loss,
-                seconds=round(self._spent + time.monotonic() - self._began, 1),
-                peak_mb=round(self._peak, 1),
-                message=message,
-            )
-        )
-
-
-def _train(run: TrainingRun, folder: RunFolder, telling: _Telling) -> None:
+def _train(run: TrainingRun, folder: RunFolder, telling: Telling, group: Group) -> None:
     check_folder(Path(run.base))
     import torch
     from transformers import set_seed
 
-    recipe = run.recipe
+    loaded, telling.note = as_it_can_be(run.recipe.base, gpu())
+    recipe = msgspec.structs.replace(run.recipe, base=loaded)
     if recipe.care.threads:
         torch.set_num_threads(recipe.care.threads)
     set_seed(recipe.train.seed)
-    base, tokenizer = load_base(Path(run.base), recipe.base)
-    rows = [_read_rows(Path(path)) for path in run.stages]
-    held_out = _read_rows(Path(run.held_out)) if run.held_out else []
+    base, tokenizer = load_base(
+        Path(run.base),
+        recipe.base,
+        device=None if group.is_alone else group.device,
+        checkpointing=recipe.train.checkpointing,
+    )
+    if group.is_alone:  # of several, one that ended inside a step would leave the others waiting
+        end_between_layers(base, telling)
+    rows = [read_rows(Path(path), tokenizer) for path in run.stages]
+    held_out = read_rows(Path(run.held_out), tokenizer) if run.held_out else []
     telling.steps = sum(steps_of(len(stage), recipe) for stage in rows)
     adapter = Path(run.parent) if run.parent else None
     model: Any = None
@@ -107,17 +101,23 @@ def _train(run: TrainingRun, folder: RunFolder, telling: _Telling) -> None:
         if not done.is_dir():
             if model is None:
                 model = _with_adapter(base, adapter, recipe)
-            trainer = _trainer(model, tokenizer, stage, held_out, recipe, here, telling)
-            trainer.train(resume_from_checkpoint=_newest_checkpoint(here))
-            if folder.should_end:
+            trainer = _trainer(model, tokenizer, stage, held_out, recipe, here, telling, group)
+            if group.is_first:
+                checkpoints.remove_half_written(here)
+            group.wait()
+            newest = checkpoints.newest_whole(here)
+            telling.tell_if_it_may("training")
+            trainer.train(resume_from_checkpoint=str(newest) if newest is not None else None)
+            if group.agree(folder.should_end):
                 return
-            _save(trainer.model, done)
-            for checkpoint in here.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint, ignore_errors=True)
+            if group.is_first:
+                _save(trainer.model, done)
+                checkpoints.remove_all(here)
+            group.wait()
         adapter = done
         telling.steps_before += steps_of(len(stage), recipe)
         telling.step = 0
-    if adapter is not None:
+    if adapter is not None and group.is_first:
         shutil.copytree(adapter, folder.adapter, dirs_exist_ok=True)
 
 
@@ -153,7 +153,8 @@ def _trainer(
     held_out: list[dict[str, Any]],
     recipe: Recipe,
     here: Path,
-    telling: _Telling,
+    telling: Telling,
+    group: Group,
 ) -> Any:
     import torch
     from datasets import Dataset
@@ -184,17 +185,21 @@ def _trainer(
         save_strategy="steps",
         save_steps=every,
         save_total_limit=_KEPT_CHECKPOINTS,
+        restore_callback_states_from_checkpoint=True,  # else a kill gives early stopping more patience
         eval_strategy="steps" if held_out else "no",
         eval_steps=every,
         load_best_model_at_end=bool(held_out),
         metric_for_best_model="eval_loss" if held_out else None,
+        ddp_find_unused_parameters=None if group.is_alone else False,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=has_gpu,
         seed=train.seed,
         data_seed=train.seed,
     )
-    callbacks: list[Any] = [_callback(telling, recipe)]
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    room = trained * _WRITES_A_WEIGHT + _WRITES_BESIDES + _size_of_tokenizer(tokenizer)
+    callbacks: list[Any] = [step_callback(telling, recipe, group, room)]
     if held_out:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=train.patience))
     return SFTTrainer(
@@ -207,48 +212,10 @@ def _trainer(
     )
 
 
-def _callback(telling: _Telling, recipe: Recipe) -> Any:
-    from transformers import TrainerCallback
-
-    class Callback(TrainerCallback):
-        """Tells how far training is, ends it on request, and waits while it should not run."""
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            while not telling.folder.should_end and (reason := is_allowed_to_run(recipe.care)) is not None:
-                telling.tell("waiting", reason)
-                time.sleep(_WAIT_SECONDS)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            telling.step = int(state.global_step)
-            if telling.folder.should_end:
-                control.should_training_stop = True
-                control.should_save = True
-
-        def on_log(
-            self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
-        ) -> None:
-            logs = logs or {}
-            telling.loss = logs.get("loss", telling.loss)
-            telling.held_out_loss = logs.get("eval_loss", telling.held_out_loss)
-            telling.tell("training")
-
-    return Callback()
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows as TRL takes them: the turns before the last as prompt, the last as what is learned."""
-    rows: list[dict[str, Any]] = []
-    for line in path.read_bytes().splitlines():
-        *before, last = msgspec.json.decode(line)["messages"]
-        rows.append({"prompt": before, "completion": [last]})
-    return rows
-
-
-def _newest_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that was written to its end: the trainer's state is the last of its files."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-    return str(newest) if newest is not None else None
+def _size_of_tokenizer(tokenizer: Any) -> int:
+    """Bytes of its files, which every checkpoint has."""
+    folder = Path(tokenizer.name_or_path)
+    return sum(path.stat().st_size for path in folder.glob("*.json")) if folder.is_dir() else 0
 
 
 def _save(model: Any, folder: Path) -> None:
@@ -263,9 +230,32 @@ def _lower_priority() -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it outlives the terminal that began it
     if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+        os.nice(max(0, _NICENESS - os.nice(0)))
     if psutil.LINUX:
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether the disk is: each library says so in words of its own, some in none."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    said = str(error)
+    return any(words in said for words in ("No space left", "os error 28", "PytorchStreamWriter"))
+
+
+def _wait_for_room(folder: RunFolder, telling: Telling) -> int:
+    """Free what can be freed, say it, and end once there is room or somebody ends the run."""
+    for stage in folder.path.glob("stage-*"):
+        checkpoints.remove_half_written(stage)
+        shutil.rmtree(stage / "adapter.partial", ignore_errors=True)
+    telling.tell_if_it_may("waiting", "waiting for room on the disk: it is full")
+    time.sleep(_FULL_WAIT_SECONDS)
+    while not folder.should_end and has_room(folder.path, _WRITES_BESIDES) is not None:
+        time.sleep(_FULL_WAIT_SECONDS)
+    if folder.should_end:
+        telling.tell_if_it_may("cancelled")
+        return 0
+    return TRY_AGAIN
 
 
 def _in_words(error: Exception) -> str:

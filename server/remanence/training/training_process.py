@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 import psutil
 
+from remanence.training.care import has_room
 from remanence.training.run_folder import Progress, RunFolder
 
 _TRAINER = "remanence.training.trainer"
 _POLL_SECONDS = 0.5
 _END_SECONDS = 20.0  # a step and a checkpoint; then it is killed, and has the checkpoint before
 _MOST_STARTS = 3  # without a step in between: something ends it each time
+_LITTLE_ROOM = 2**20
 
 
 class TrainingError(Exception):
@@ -34,11 +36,14 @@ def start(folder: RunFolder) -> None:
     if run.recipe.processes > 1:
         command = [
             *(sys.executable, "-m", "accelerate.commands.launch"),
-            *("--num_processes", str(run.recipe.processes), "-m", _TRAINER, str(folder.path)),
+            *("--multi_gpu", "--num_machines", "1", "--num_processes", str(run.recipe.processes)),
+            *("--mixed_precision", "no", "--dynamo_backend", "no"),  # the trainer sets what there is to set
+            *("--main_process_port", "0"),  # any that is free
+            *("-m", _TRAINER, str(folder.path)),
         ]
     offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with open(folder.log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
-        subprocess.Popen(
+        begun = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -46,6 +51,7 @@ def start(folder: RunFolder) -> None:
             env={**os.environ, **offline},
             start_new_session=True,
         )
+    folder.claim(psutil.Process(begun.pid))  # it will do so itself, but is not to be begun twice until then
 
 
 def follow(folder: RunFolder, report: Callable[[Progress], None], should_end: Callable[[], bool]) -> Progress:
@@ -69,32 +75,23 @@ def follow(folder: RunFolder, report: Callable[[Progress], None], should_end: Ca
             starts = 1 if progress is not None and progress.step > step else starts + 1
             step = progress.step if progress is not None else step
             if starts > _MOST_STARTS:
+                if reason := has_room(folder.path, _LITTLE_ROOM):
+                    raise TrainingError(f"Training cannot write: {reason}. Train again once there is room.")
                 raise TrainingError(f"Training ended by itself {_MOST_STARTS} times: see {folder.log}.")
             start(folder)
-            _wait_for_claim(folder)
         elif progress is not None:
             report(progress)
         time.sleep(_POLL_SECONDS)
-
-
-def _wait_for_claim(folder: RunFolder) -> None:
-    for _ in range(200):
-        if folder.process() is not None:
-            return
-        progress = folder.progress()
-        if progress is not None and progress.has_ended:
-            return
-        time.sleep(0.1)
 
 
 def _end(folder: RunFolder) -> None:
     process = folder.process()
     if process is None:
         return
-    folder.ask_to_end()
     try:
+        folder.ask_to_end()
         process.wait(_END_SECONDS)
-    except psutil.TimeoutExpired:
+    except (OSError, psutil.TimeoutExpired):  # a full disk has no room for the word either
         for each in [*process.children(recursive=True), process]:
             each.kill()
     except psutil.NoSuchProcess:

@@ -22,10 +22,10 @@ export async function forget(server: Server): Promise<void> {
   if (answer !== FORGET) {
     return;
   }
-  const { forgotten, adapters } = await server.call("remanence.forget", { ids });
-  const learnt = adapters.length === 0 ? "" : ` These adapters had learned from it: ${adapters.join(", ")}.`;
+  // The server itself asks what to do about adapters that had learned it.
+  const { forgotten } = await server.call("remanence.forget", { ids });
   const count = forgotten === 1 ? "1 memory" : `${forgotten} memories`;
-  void vscode.window.showInformationMessage(`Remanence: ${count} forgotten.${learnt}`);
+  void vscode.window.showInformationMessage(`Remanence: ${count} forgotten.`);
 }
 
 async function askForIds(server: Server): Promise<string[]> {

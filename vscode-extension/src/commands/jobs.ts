@@ -28,6 +28,23 @@ export async function showJobs(server: Server): Promise<void> {
   tellImported(hasEnded(job) ? job : await followJob(server, job.jobId, `Remanence: ${job.kind}`), what);
 }
 
+/** Cancels the job that is chosen among those that run. */
+export async function cancelJob(server: Server): Promise<void> {
+  const running = (await server.call("remanence.jobs", {})).jobs.filter((job) => !hasEnded(job));
+  if (running.length === 0) {
+    void vscode.window.showInformationMessage("Remanence: no job is running.");
+    return;
+  }
+  const chosen = await vscode.window.showQuickPick<JobItem>(running.map(jobItem), {
+    title: "Remanence: Cancel Job",
+    placeHolder: "Choose a job to cancel it",
+  });
+  if (chosen !== undefined) {
+    await server.call("remanence.cancel", { jobId: chosen.job.jobId });
+    void vscode.window.showInformationMessage(`Remanence: the job “${chosen.job.kind}” is being cancelled.`);
+  }
+}
+
 function jobItem(job: Job): JobItem {
   const state = job.state === "running" ? `running, ${Math.round(job.progress * 100)} %` : job.state;
   return {

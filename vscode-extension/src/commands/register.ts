@@ -4,16 +4,19 @@ import { OPEN_MEMORY } from "../hoverLinks";
 import { openMemory } from "../memoryDocuments";
 import { SHOW_OUTPUT, tellProblem } from "../problem";
 import { reasonOf, ServerUnavailable, type Server } from "../server";
+import { showAdapters } from "./adapters";
 import { ask, showAnswer } from "./ask";
 import { captureExchange, captureSelection } from "./capture";
 import { enrichPrompt } from "./enrichPrompt";
+import { showDecisions, showFacts } from "./facts";
 import { forget } from "./forget";
 import { importConversations } from "./importing";
-import { showJobs } from "./jobs";
+import { cancelJob, showJobs } from "./jobs";
 import { showModels } from "./models";
 import { recall } from "./recall";
 import { statusCommand } from "./status";
 import { sync } from "./sync";
+import { train } from "./train";
 
 /** The palette's commands. Not named as the server's own, which the language client registers under their names. */
 export function registerCommands(
@@ -32,7 +35,12 @@ export function registerCommands(
     sync: () => sync(server),
     status: statusCommand(server, subscriptions),
     models: () => showModels(server),
+    facts: () => showFacts(server),
+    decisions: () => showDecisions(server),
+    train: () => train(server),
+    adapters: () => showAdapters(server),
     jobs: () => showJobs(server),
+    cancelJob: () => cancelJob(server),
     restartServer: () => server.restart(),
   };
   server.showAnswer = async (request) => {

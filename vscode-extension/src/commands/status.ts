@@ -32,6 +32,7 @@ function statusText(status: StatusResponse): string {
       `- ${waiting(status)}`,
       `- Database: ${megabytes(status.databaseBytes)} in ${status.home}`,
       `- Embedder: ${status.embedder}`,
+      ...(status.learning === null ? [] : [`- Learning: ${status.learning}`]),
     ],
     ...section(
       "Indexes",

@@ -171,9 +171,8 @@ local function forget(command)
   end
   client().call("forget", { ids = ids }, function(answer)
     view().drop(ids)
-    local learned = answer.adapters or {}
-    local still = #learned > 0 and "; still learned by " .. table.concat(learned, ", ") or ""
-    client().notify(memories(answer.forgotten) .. " forgotten" .. still)
+    -- the server itself asks what to do about adapters that had learned it
+    client().notify(memories(answer.forgotten) .. " forgotten")
   end)
 end
 
@@ -200,11 +199,10 @@ local function status()
     for _, process in ipairs(answer.processes) do
       table.insert(lines, ("- process %s (%d): %.0f MB"):format(process.name, process.pid, process.rssMb))
     end
-    if not absent(answer.warning) then
-      table.insert(lines, "- warning: " .. answer.warning)
-    end
-    if not absent(answer.degraded) then
-      table.insert(lines, "- degraded: " .. answer.degraded)
+    for _, name in ipairs({ "learning", "warning", "degraded" }) do
+      if not absent(answer[name]) then
+        table.insert(lines, "- " .. name .. ": " .. answer[name])
+      end
     end
     view().show("status", table.concat(lines, "\n"))
   end)
@@ -231,6 +229,20 @@ local function jobs()
   end)
 end
 
+local function cancel(command)
+  client().call("cancel", { jobId = command.args }, function(answer)
+    for _, job in ipairs(answer.jobs) do
+      client().notify(("%s %s: %s"):format(job.kind, job.jobId, job.state))
+    end
+  end)
+end
+
+local function learning(name)
+  return function(command)
+    require("remanence.learning")[name](command)
+  end
+end
+
 local function complete()
   require("remanence.complete").complete()
 end
@@ -247,6 +259,11 @@ local COMMANDS = {
   RemanenceSync = { sync, { nargs = "*", desc = "Import what is new from the sources; named ones are turned on" } },
   RemanenceStatus = { status, { nargs = 0, desc = "Show what is remembered and what runs" } },
   RemanenceJobs = { jobs, { nargs = 0, desc = "Show imports and other long work" } },
+  RemanenceCancel = { cancel, { nargs = 1, desc = "Cancel a job" } },
+  RemanenceFacts = { learning("facts"), { nargs = "*", desc = "Show what memories say as short dated facts" } },
+  RemanenceDecisions = { learning("decisions"), { nargs = "*", desc = "Show what newer facts did to older ones" } },
+  RemanenceTrain = { learning("train"), { nargs = 0, bang = true, desc = "Teach the language model what is new" } },
+  RemanenceAdapters = { learning("adapters"), { nargs = "*", desc = "Show what was trained; activate one, merge two, …" } },
 }
 
 ---@return nil
