@@ -128,7 +128,7 @@ class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True):
     enrich: bool = True
     capture: bool = True
     token_budget: Annotated[int, Meta(ge=64, le=100_000)] = 1000
-    patience_ms: Annotated[int, Meta(ge=1, le=10_000)] = 23
+    patience_ms: Annotated[int, Meta(ge=1, le=10_000)] = 25
     silent_seconds: Annotated[float, Meta(gt=0)] = 600.0
 
 
