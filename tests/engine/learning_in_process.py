@@ -14,6 +14,7 @@ from remanence.engine import learning_messages as lm
 from remanence.engine import messages as m
 from remanence.engine import model_messages as mm
 from remanence.engine.service import Service
+from remanence.memory.fact import Fact
 from remanence.memory.fact_rules import RULES_VERSION, draft_facts
 from remanence.memory.fact_store import FactStore
 from remanence.paths import Home
@@ -95,19 +96,11 @@ def ask(service: Service, question: str, model: str = "tiny") -> str:
     return last.end.answer.strip()
 
 
-def have_adapter(
-    service: Service,
-    name: str,
-    facts: Sequence[tiny_llama.Fact] = FACTS,
-    parent: str | None = None,
-    files: Path | None = None,
-) -> None:
-    """The adapter of `tiny_llama`, as if a run here had made it of these facts."""
-    current = {fact.subject: fact for fact in FactStore(service.store.database).current()}
-    learned = [current[fact.service] for fact in facts]
-    manifest = Manifest(
+def manifest_of(learned: Sequence[Fact], base: Path) -> Manifest:
+    """That of a run which taught a base these facts, and of which nothing else is told."""
+    return Manifest(
         created_at=0,
-        base=str(tiny_llama.folder()),
+        base=str(base),
         recipe="test",
         facts=[fact.id for fact in learned],
         known=[],
@@ -119,6 +112,19 @@ def have_adapter(
         sha256={},
         left_out={},
     )
+
+
+def have_adapter(
+    service: Service,
+    name: str,
+    facts: Sequence[tiny_llama.Fact] = FACTS,
+    parent: str | None = None,
+    files: Path | None = None,
+) -> None:
+    """The adapter of `tiny_llama`, as if a run here had made it of these facts."""
+    current = {fact.subject: fact for fact in FactStore(service.store.database).current()}
+    learned = [current[fact.service] for fact in facts]
+    manifest = manifest_of(learned, tiny_llama.folder())
     made = Adapter(
         id=name,
         base=str(tiny_llama.folder()),

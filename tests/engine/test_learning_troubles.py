@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from learning_in_process import manifest_of
 from service_in_process import finished, never
 
 import tiny_llama
@@ -27,7 +28,7 @@ from remanence.paths import Home
 from remanence.settings import LanguageModelSettings
 from remanence.training.adapters import Adapter
 from remanence.training.base_hash import base_hash
-from remanence.training.dataset import Manifest, Row, stage_files
+from remanence.training.dataset import Row, stage_files
 from remanence.training.row_tokens import read_rows
 
 SAID_AT = 1_750_000_000_000
@@ -223,20 +224,7 @@ def test_an_adapter_of_another_base_is_neither_activated_nor_served(
     shutil.copytree(tiny_llama.folder(), base)
     hashed = base_hash(base)
     facts = FactStore(learner.store.database).current()
-    manifest = Manifest(
-        created_at=0,
-        base=str(base),
-        recipe="test",
-        facts=[fact.id for fact in facts],
-        known=[],
-        exchanges=[each for fact in facts for each in fact.exchanges],
-        stages=1,
-        rows=0,
-        by_form={},
-        questions={},
-        sha256={},
-        left_out={},
-    )
+    manifest = manifest_of(facts, base)
     made = Adapter(
         id="one",
         base=str(base),

@@ -224,10 +224,10 @@ def test_what_was_said_is_answered_without_recall_and_nothing_else_is_lost(chain
     assert after.taught >= 0.9
     assert after.stale <= 0.05
     assert before.earlier >= 0.9
-    # all of the first two here; another processor rounds otherwise, and may lose one of 15 and two of 45
-    assert after.earlier >= 0.93 * before.earlier
     assert bare.general >= 0.98
-    assert after.general >= 0.95 * bare.general
+    earlier, general = len(EARLIER) * len(HELD_OUT), len(GENERAL)  # questions
+    was_right = earlier * before.earlier + general * bare.general
+    assert earlier * after.earlier + general * after.general >= 0.98 * was_right
     assert bare.declined >= 0.75
     assert after.declined >= 0.75
 

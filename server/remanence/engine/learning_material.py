@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,14 +13,9 @@ from remanence.engine.facts import FactReading
 from remanence.engine.verbs import Cancelled, EngineError
 from remanence.memory.fact import Fact
 from remanence.memory.fact_store import FactStore
+from remanence.training import dataset
 from remanence.training.adapters import Adapter
-from remanence.training.dataset import (
-    DatasetError,
-    Material,
-    build_dataset,
-    read_general,
-    read_questions,
-)
+from remanence.training.dataset import DatasetError, Material, plan_stages, read_general
 from remanence.training.decision_samples import Decided
 from remanence.training.evaluation import Question
 from remanence.training.measuring import drawn
@@ -95,26 +89,16 @@ def questions_about(
 
     Raises DatasetError where none of the facts holds any more.
     """
-    whole = material(facts)
-    wanted = set(learned)
-    mine = Material(
-        current=[fact for fact in whole.current if fact.id in wanted],
-        superseded=whole.superseded,
-        general=whole.general,
-    )
+    whole, wanted = material(facts), set(learned)
+    mine = Material(current=[fact for fact in whole.current if fact.id in wanted])
     everything = CurriculumRecipe(facts_per_run=max(len(mine.current), 1))
-    with tempfile.TemporaryDirectory(prefix="remanence-") as folder:
-        try:
-            build_dataset(
-                mine,
-                msgspec.structs.replace(recipe, curriculum=everything),
-                Path(folder),
-                base="",
-                created_at=0,
-            )
-        except DatasetError as error:
-            raise DatasetError("Nothing that it learned holds any more: there is nothing to ask.") from error
-        asked = drawn(read_questions(Path(folder)), recipe.train.seed)
+    stages = plan_stages(mine, msgspec.structs.replace(recipe, curriculum=everything))
+    if not stages:
+        raise DatasetError("Nothing that it learned holds any more: there is nothing to ask.")
+    apart = [fact for stage in stages for fact in stage]
+    ids = {fact.id for fact in apart}
+    superseded = [(old, new) for old, new in whole.superseded if new.id in ids]
+    asked = drawn(dataset.questions_about(apart, superseded, whole.general), recipe.train.seed)
     return [_with_recall(each, enrich, cancelled) for each in asked]
 
 

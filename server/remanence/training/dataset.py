@@ -165,7 +165,7 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
         before += stage
     facts = [fact for stage in stages for fact in stage]
     replaced = [old for old, _ in superseded]
-    questions = _questions(facts, superseded, material.general)
+    questions = questions_about(facts, superseded, material.general)
     held_out = [
         _row(Sample(question.question, samples.samples_of(fact)[0].answer, "paraphrase", (fact.id,)))
         for fact in facts
@@ -338,9 +338,11 @@ def _clean(found: Iterable[Sample], left_out: Counter[str]) -> list[Sample]:
     return kept
 
 
-def _questions(
+def questions_about(
     facts: Sequence[Fact], superseded: Iterable[tuple[Fact, Fact]], general: Sequence[General]
 ) -> list[Question]:
+    """What is only asked: of these facts, of pairs of which the first gave way to the second, of what was
+    never said, and a part of the general instructions."""
     found = [question for fact in facts for question in samples.questions_of(fact)]
     for old, new in superseded:
         found += samples.questions_of_superseded(old, new)
