@@ -116,7 +116,7 @@ def _on_this_machine(service: Service, recipe: str) -> Path:
 def _finished(service: Service, job_id: str) -> m.Job:
     told = ""
     while True:
-        (job,) = service.jobs(m.JobsRequest(job_id=job_id), never).jobs
+        (job,) = service.jobs.jobs(m.JobsRequest(job_id=job_id), never).jobs
         if job.state not in ("queued", "running"):
             return job
         step = job.message.partition(",")[0]

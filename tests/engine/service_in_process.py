@@ -16,7 +16,7 @@ def never() -> bool:
 def finished(service: Service, job_id: str) -> m.Job:
     """The job once it has ended, however."""
     for _ in range(6000):
-        (job,) = service.jobs(m.JobsRequest(job_id=job_id), never).jobs
+        (job,) = service.jobs.jobs(m.JobsRequest(job_id=job_id), never).jobs
         if job.state not in ("queued", "running"):
             return job
         time.sleep(0.05)

@@ -42,7 +42,7 @@ def say(service: Service, facts: Sequence[tiny_llama.Fact]) -> None:
 
 
 def look(service: Service, answer: lm.AutomaticAnswer | None = None) -> lm.AutomaticResponse:
-    for job in service.jobs(m.JobsRequest(), never).jobs:
+    for job in service.jobs.jobs(m.JobsRequest(), never).jobs:
         if job.kind == "prepare":
             finished(service, job.job_id)
     told = service.handlers()["automatic"](lm.AutomaticRequest(answer=answer), never)
@@ -55,12 +55,12 @@ def status_line(service: Service) -> str | None:
 
 
 def runs(service: Service) -> int:
-    return sum(job.kind == "train" for job in service.jobs(m.JobsRequest(), never).jobs)
+    return sum(job.kind == "train" for job in service.jobs.jobs(m.JobsRequest(), never).jobs)
 
 
 def cancel(service: Service, job_id: str | None) -> None:
     assert job_id is not None
-    service.cancel(m.CancelRequest(job_id=job_id), never)
+    service.jobs.cancel(m.CancelRequest(job_id=job_id), never)
     assert finished(service, job_id).state == "cancelled"
 
 
@@ -160,7 +160,7 @@ def test_nothing_begins_while_something_else_runs_or_without_mains_power(
 ) -> None:
     say(service, FACTS)
     look(service, "always")
-    cancel(service, service.jobs(m.JobsRequest(), never).jobs[0].job_id)
+    cancel(service, service.jobs.jobs(m.JobsRequest(), never).jobs[0].job_id)
     say(service, [tiny_llama.FACTS[7].adapted, tiny_llama.FACTS[8].adapted, tiny_llama.FACTS[9].adapted])
     monkeypatch.setattr(
         "remanence.engine.automatic_training.is_allowed_to_run", lambda care: "waiting for mains power"

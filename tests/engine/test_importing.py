@@ -22,7 +22,7 @@ CHAT = "# aider chat started at 2025-03-04 10:00:00\n\n#### How do I {}?  \n\nLi
 
 
 def sync(service: Service, *sources: str) -> m.Job:
-    return finished(service, service.sync(m.SyncRequest(sources=list(sources)), never).job_id)
+    return finished(service, service.jobs.sync(m.SyncRequest(sources=list(sources)), never).job_id)
 
 
 def test_a_file_that_could_not_be_read_is_read_by_the_next_sync(
@@ -42,7 +42,7 @@ def test_a_file_that_is_gone_is_one_failure_and_the_rest_is_read(service: Servic
     (tmp_path / "link.md").symlink_to(tmp_path / "nowhere.md")
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "folder.md").mkdir()
-    job = finished(service, service.import_(m.ImportRequest(path=str(tmp_path)), never).job_id)
+    job = finished(service, service.jobs.import_(m.ImportRequest(path=str(tmp_path)), never).job_id)
     assert job.state == "done"
     assert job.figures["stored"] == 1
 
@@ -51,7 +51,7 @@ def test_a_file_that_is_gone_is_one_failure_and_the_rest_is_read(service: Servic
 def test_a_file_whose_name_is_not_unicode_is_imported(service: Service, tmp_path: Path) -> None:
     place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md"))
     place.write_text(CHAT.format("name a file"))
-    job = finished(service, service.import_(m.ImportRequest(path=str(tmp_path)), never).job_id)
+    job = finished(service, service.jobs.import_(m.ImportRequest(path=str(tmp_path)), never).job_id)
     assert (job.state, job.error) == ("done", None)
     assert job.figures["stored"] == 1
 
@@ -69,7 +69,7 @@ def test_a_lone_surrogate_in_any_field_stops_nothing(service: Service, tmp_path:
     ]
     path = tmp_path / "odd.jsonl"
     path.write_text("\n".join(json.dumps(line) for line in lines))
-    job = finished(service, service.import_(m.ImportRequest(path=str(path)), never).job_id)
+    job = finished(service, service.jobs.import_(m.ImportRequest(path=str(path)), never).job_id)
     assert (job.state, job.error) == ("done", None)
     assert job.figures["stored"] == 2
 
@@ -84,7 +84,7 @@ def test_a_sync_that_turns_a_source_on_reads_it_though_another_sync_runs(
     over = threading.Event()
     running = service.jobs_queue.start("sync", "{}", lambda control: over.wait(60) and None)
     try:
-        assert service.sync(m.SyncRequest(), never).job_id == running.job_id
+        assert service.jobs.sync(m.SyncRequest(), never).job_id == running.job_id
         assert sync(service, AIDER.name).figures["stored"] == 1
     finally:
         over.set()
@@ -101,7 +101,7 @@ def test_an_import_that_is_taken_up_again_reads_no_file_twice_and_names_turns_as
         ]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     service = open_service(home)
-    job_id = service.import_(m.ImportRequest(path=str(tmp_path), source="jsonl"), never).job_id
+    job_id = service.jobs.import_(m.ImportRequest(path=str(tmp_path), source="jsonl"), never).job_id
     while service.jobs_queue.list(job_id)[0].figures.get("read", 0) < TURNS * 1.5:
         time.sleep(0.001)
     service.close()
@@ -120,7 +120,7 @@ def test_a_file_that_changed_while_no_engine_ran_is_read_whole(home: Home, tmp_p
     lines = [json.dumps({"id": str(n), "question": f"Question {n}?", "answer": "Yes."}) for n in range(TURNS)]
     path.write_text("\n".join(lines))
     service = open_service(home)
-    job_id = service.import_(m.ImportRequest(path=str(path)), never).job_id
+    job_id = service.jobs.import_(m.ImportRequest(path=str(path)), never).job_id
     while not service.jobs_queue.list(job_id)[0].figures.get("read", 0):
         time.sleep(0.001)
     service.close()

@@ -101,11 +101,11 @@ def test_cancelling_the_preparation_ends_its_process_though_it_says_nothing(tmp_
         children = psutil.Process().children()
         return [child for child in children if "remanence.models.embedder_export" in child.cmdline()]
 
-    job_id = service.prepare(PrepareRequest(), never).job_id
+    job_id = service.jobs.prepare(PrepareRequest(), never).job_id
     while not exports():
         time.sleep(0.01)
     exports()[0].suspend()
-    service.cancel(CancelRequest(job_id=job_id), never)
+    service.jobs.cancel(CancelRequest(job_id=job_id), never)
     assert ended(service.jobs_queue, job_id).state == "cancelled"
     assert exports() == []
     service.close()

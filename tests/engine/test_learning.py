@@ -124,7 +124,7 @@ def test_a_cancelled_run_leaves_nothing_of_what_it_learned(learner: Service) -> 
     wait_until(lambda: (progress := run.progress()) is not None and progress.step > 0)
     process = run.process()
     assert process is not None
-    learner.cancel(m.CancelRequest(job_id=started.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=started.job_id), never)
     assert finished(learner, started.job_id).state == "cancelled"
     assert not process.is_running()
     assert {path.suffix for path in run.path.iterdir()} <= {".log"}

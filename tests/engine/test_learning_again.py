@@ -88,7 +88,7 @@ def test_an_adapter_that_a_run_goes_on_from_is_not_deleted_under_it(learner: Ser
     adapters(learner, action="deactivate", id="old")
     with pytest.raises(EngineError, match="used to make another"):
         adapters(learner, action="delete", id="old")
-    learner.cancel(m.CancelRequest(job_id=started.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=started.job_id), never)
     assert finished(learner, started.job_id).state == "cancelled"
     adapters(learner, action="delete", id="old")
     assert not adapters(learner).adapters
@@ -105,7 +105,7 @@ def test_two_that_ask_for_training_at_once_get_one_run_and_are_told_so(learner: 
     assert (one.job_id, one.adapter) == (other.job_id, other.adapter)
     assert sorted([one.note or "", other.note or ""])[0] == ""
     assert f"under way already: this is that one, job {one.job_id}" in (one.note or "") + (other.note or "")
-    learner.cancel(m.CancelRequest(job_id=one.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=one.job_id), never)
     assert finished(learner, one.job_id).state == "cancelled"
 
 

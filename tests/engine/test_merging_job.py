@@ -74,7 +74,7 @@ def test_a_cancelled_merge_leaves_nothing(learner: Service) -> None:
     with pytest.raises(EngineError, match="used to make another"):
         adapters(learner, action="delete", id="one")
     wait_until(lambda: bool(list(learner.home.adapters.glob("*.partial"))))
-    learner.cancel(m.CancelRequest(job_id=started.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=started.job_id), never)
     assert finished(learner, started.job_id).state == "cancelled"
     assert sorted(path.name for path in learner.home.adapters.iterdir()) == ["one", "other"]
     assert len(adapters(learner).adapters) == 2
@@ -107,10 +107,10 @@ def test_what_cannot_be_merged_is_refused_before_any_work(learner: Service) -> N
     assert running.job_id is not None
     with pytest.raises(EngineError, match="A training is under way"):
         adapters(learner, **HALVES)
-    learner.cancel(m.CancelRequest(job_id=running.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=running.job_id), never)
     assert finished(learner, running.job_id).state == "cancelled"
     assert all(
-        job.kind == "train" for job in learner.jobs(m.JobsRequest(), never).jobs if job.kind != "prepare"
+        job.kind == "train" for job in learner.jobs.jobs(m.JobsRequest(), never).jobs if job.kind != "prepare"
     )
 
 

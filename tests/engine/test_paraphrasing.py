@@ -45,7 +45,7 @@ def run(home: Home, tell: Tell, tmp_path: Path) -> tuple[Service, m.Job, int]:
         started = train(service, recipe=str(tmp_path / "test.toml"), base=folder)
 
         def job() -> m.Job:
-            (found,) = service.jobs(m.JobsRequest(job_id=started.job_id), never).jobs
+            (found,) = service.jobs.jobs(m.JobsRequest(job_id=started.job_id), never).jobs
             return found
 
         wait_until(lambda: job().state not in ("queued", "running"))

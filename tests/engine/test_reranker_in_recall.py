@@ -132,7 +132,7 @@ def test_a_superseded_answer_stays_below_its_successor_though_it_is_judged_bette
 def test_one_that_is_not_prepared_is_prepared_while_recall_goes_on(home: Home, cross_encoder: Path) -> None:
     set_reranker(home, cross_encoder)
     with serving(home) as service:
-        (job,) = service.jobs(m.JobsRequest(), never).jobs
+        (job,) = service.jobs.jobs(m.JobsRequest(), never).jobs
         assert job.kind == "prepare"
         answer = asked(service)
         assert questions(answer) == [CLOSE.question, VERIFIED.question]
@@ -154,7 +154,7 @@ def test_one_that_is_not_prepared_is_prepared_while_recall_goes_on(home: Home, c
 def test_one_that_cannot_be_had_is_said_so_and_recall_goes_on(home: Home) -> None:
     set_reranker(home, "no such/model/id!")
     with serving(home) as service:
-        (job,) = service.jobs(m.JobsRequest(), never).jobs
+        (job,) = service.jobs.jobs(m.JobsRequest(), never).jobs
         ended = finished(service, job.job_id)
         reason = "The reranker no such/model/id! could not be prepared: "
         assert (ended.state, (ended.error or "")[: len(reason)]) == ("failed", reason)

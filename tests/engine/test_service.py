@@ -182,11 +182,11 @@ def test_an_import_is_a_job_and_twice_stores_once(service: Service, tmp_path: Pa
     ]
     file.write_text("\n".join([*lines[:70], "{broken", '{"question": "no answer"}', *lines[70:]]))
     request = m.ImportRequest(path=str(file))
-    first = finished(service, service.import_(request, never).job_id)
+    first = finished(service, service.jobs.import_(request, never).job_id)
     assert (first.state, first.figures["stored"], first.figures["failed"]) == ("done", 150, 1)
     assert first.figures["ignored"] == 1
     assert all("some.jsonl" in reason for reason in first.reasons)
-    second = finished(service, service.import_(request, never).job_id)
+    second = finished(service, service.jobs.import_(request, never).job_id)
     assert (second.figures.get("stored", 0), second.figures["duplicates"]) == (0, 150)
 
 
@@ -194,10 +194,10 @@ def test_a_cancelled_import_keeps_what_it_stored(service: Service, tmp_path: Pat
     file = tmp_path / "many.jsonl"
     lines = (json.dumps({"question": f"Question {i}?", "answer": f"Answer {i}."}) for i in range(30_000))
     file.write_text("\n".join(lines))
-    job_id = service.import_(m.ImportRequest(path=str(file)), never).job_id
+    job_id = service.jobs.import_(m.ImportRequest(path=str(file)), never).job_id
     while not service.store.count():
         time.sleep(0.01)
-    service.cancel(m.CancelRequest(job_id=job_id), never)
+    service.jobs.cancel(m.CancelRequest(job_id=job_id), never)
     job = finished(service, job_id)
     assert job.state == "cancelled"
     assert 0 < service.store.count() < 30_000
@@ -221,12 +221,12 @@ def test_sources_are_off_until_they_are_turned_on(
     ]
     path = conversations / "1760000000000.conversation.json"
     path.write_text(json.dumps({"name": "n", "createdAt": 1760000000000, "messages": turn}))
-    states = {state.name: state for state in service.sources(m.SourcesRequest(), never).sources}
+    states = {state.name: state for state in service.jobs.sources(m.SourcesRequest(), never).sources}
     assert (states["lmstudio"].enabled, states["lmstudio"].found) == (False, 1)
-    assert finished(service, service.sync(m.SyncRequest(), never).job_id).figures.get("stored", 0) == 0
-    synced = finished(service, service.sync(m.SyncRequest(sources=["lmstudio"]), never).job_id)
+    assert finished(service, service.jobs.sync(m.SyncRequest(), never).job_id).figures.get("stored", 0) == 0
+    synced = finished(service, service.jobs.sync(m.SyncRequest(sources=["lmstudio"]), never).job_id)
     assert synced.figures["stored"] == 1
-    again = finished(service, service.sync(m.SyncRequest(), never).job_id)
+    again = finished(service, service.jobs.sync(m.SyncRequest(), never).job_id)
     assert again.figures.get("read", 0) == 0
 
 

@@ -72,7 +72,7 @@ def test_a_run_waits_for_room_memory_stays_as_it_was_and_the_run_goes_on(learner
     fill(filler)
     wait_until(lambda: (progress := run.progress()) is not None and progress.state == "waiting")
     assert "room on the disk" in getattr(run.progress(), "message", "")
-    (job,) = learner.jobs(m.JobsRequest(job_id=started.job_id), never).jobs
+    (job,) = learner.jobs.jobs(m.JobsRequest(job_id=started.job_id), never).jobs
     assert job.state == "running"
     assert facts.current() == before
     found = learner.recall(m.RecallRequest(query=f"which port does {FIRST.service} run on"), never)
@@ -96,7 +96,7 @@ def test_a_run_that_waits_for_room_can_be_cancelled(learner: Service) -> None:
     assert process is not None
     filler = learner.home.root / "filler"
     fill(filler)
-    learner.cancel(m.CancelRequest(job_id=started.job_id), never)
+    learner.jobs.cancel(m.CancelRequest(job_id=started.job_id), never)
     wait_until(lambda: not process.is_running() or process.status() == "zombie")
     filler.unlink()
     assert finished(learner, started.job_id).state == "cancelled"

@@ -20,14 +20,14 @@ from remanence.engine.doctor import examine
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.enriching import Enriching
 from remanence.engine.fact_verbs import Facts
-from remanence.engine.importing import Importer, named, source_states
+from remanence.engine.importing import Importer
 from remanence.engine.indexing import Indexing
 from remanence.engine.infilling import Infilling
-from remanence.engine.jobs import Control, Jobs, Work
+from remanence.engine.job_verbs import JobVerbs
+from remanence.engine.jobs import Jobs
 from remanence.engine.language_models import LanguageModels
 from remanence.engine.learning import Learning
 from remanence.engine.observing import observe
-from remanence.engine.parsing import parse_request
 from remanence.engine.reranking import RerankerSlot
 from remanence.engine.searching import Searching, as_memory
 from remanence.engine.verbs import (
@@ -67,6 +67,9 @@ class Service:
         self.searching = Searching(store, self.indexing, self.rerankers)
         self.importer = Importer(store, self.records, self._wake, self._is_found)
         self.jobs_queue = Jobs(self.records)
+        self.jobs = JobVerbs(
+            self.jobs_queue, self.records, self.importer, self.indexing, self.embedders, self.rerankers
+        )
         self.enriching = Enriching(self.searching, self.indexing, settings.enrichment)
         models = settings.language_models
         self.language_models = LanguageModels(models, lambda model: self.learning.served.of(model))
@@ -104,10 +107,12 @@ class Service:
         self.facts.work.start()
         self.language_models.start()
         try:
-            self.jobs_queue.take_up(self._resume)
+            self.jobs.take_up(
+                lambda kind, request: self.facts.resume(kind, request) or self.learning.resume(kind, request)
+            )
             self.learning.tidy()
             if not self.embedders.is_prepared() or self.rerankers.is_missing():
-                self.prepare(m.PrepareRequest(), _never)
+                self.jobs.prepare(m.PrepareRequest(), _never)
         except StoreError as error:  # a full disk: what is stored can be recalled all the same
             log.warning("no job was started: %s", error)
 
@@ -223,42 +228,6 @@ class Service:
         self.facts.work.wake()  # what the forgotten had superseded holds again, or is compared anew
         return self.learning.forgotten(len(rows))
 
-    def import_(self, request: m.ImportRequest, cancelled: Cancelled) -> m.ImportResponse:
-        for _ in self.importer.find(request.source, request.path):
-            break  # what leads nowhere is said now, not by a job that fails
-        return self._start_import("import", request, self._import_work(request))
-
-    def sync(self, request: m.SyncRequest, cancelled: Cancelled) -> m.ImportResponse:
-        for name in request.sources or []:
-            self.records.turn_source(named(name).name, True)
-        running = self.jobs_queue.find_live("sync")
-        if running is not None and not request.sources:  # one that runs began without those just turned on
-            return m.ImportResponse(job_id=running.job_id)
-        return self._start_import("sync", request, self.importer.sync)
-
-    def sources(self, request: m.SourcesRequest, cancelled: Cancelled) -> m.SourcesResponse:
-        for name in (*request.enable, *request.disable):
-            named(name)
-        for name in request.enable:
-            self.records.turn_source(name, True)
-        for name in request.disable:
-            self.records.turn_source(name, False)
-        return m.SourcesResponse(sources=source_states(self.records))
-
-    def jobs(self, request: m.JobsRequest, cancelled: Cancelled) -> m.JobsResponse:
-        return m.JobsResponse(jobs=self.jobs_queue.list(request.job_id))
-
-    def cancel(self, request: m.CancelRequest, cancelled: Cancelled) -> m.JobsResponse:
-        return m.JobsResponse(jobs=self.jobs_queue.cancel(request.job_id))
-
-    def prepare(self, request: m.PrepareRequest, cancelled: Cancelled) -> m.JobStarted:
-        running = self.jobs_queue.find_live("prepare")
-        if running is not None:
-            return m.JobStarted(job_id=running.job_id)
-        self.embedders.preparing = not self.embedders.is_prepared()
-        job = self.jobs_queue.start("prepare", _json(request), self._prepare_work(request))
-        return m.JobStarted(job_id=job.job_id)
-
     def doctor(self, request: m.DoctorRequest, cancelled: Cancelled) -> m.DoctorResponse:
         findings = examine(self.store, self.indexing, self.embedders, self.rerankers, request)
         return m.DoctorResponse(findings=findings)
@@ -297,39 +266,6 @@ class Service:
 
     def _is_found(self) -> bool:
         return self.indexing.lexical.revision >= self.store.revision()
-
-    def _start_import(self, kind: str, request: m.Request, work: Work) -> m.ImportResponse:
-        return m.ImportResponse(job_id=self.jobs_queue.start(kind, _json(request), work).job_id)
-
-    def _import_work(self, request: m.ImportRequest) -> Work:
-        return lambda control: self.importer.import_(control, request.source, request.path)
-
-    def _prepare_work(self, request: m.PrepareRequest) -> Work:
-        def work(control: Control) -> None:
-            with_reranker = self.rerankers.is_missing() or (request.force and self.rerankers.model)
-            share = 0.5 if with_reranker else 1.0
-            self.embedders.prepare(
-                lambda progress, message: control.report(share * progress, message), force=request.force
-            )
-            self.indexing.wake()
-            self.rerankers.prepare(
-                lambda progress, message: control.report(0.5 + 0.5 * progress, message), force=request.force
-            )
-
-        return work
-
-    def _resume(self, kind: str, request: str) -> Work | None:
-        """The work of a job that an engine's end interrupted: each kind can be done twice without harm."""
-        try:
-            if kind == "import":
-                return self._import_work(parse_request(request.encode(), m.ImportRequest))
-            if kind == "prepare":
-                return self._prepare_work(parse_request(request.encode(), m.PrepareRequest))
-            if kind == "sync":
-                return self.importer.sync
-            return self.facts.resume(kind, request) or self.learning.resume(kind, request)
-        except EngineError:  # another version's words
-            return None
 
     def _degraded(self) -> str | None:
         if self.indexing.trouble is not None:
@@ -389,10 +325,6 @@ def _scope(chosen: m.MemoryFilter) -> Scope:
         until=moment(chosen.until, "until"),
         tag=chosen.tag,
     )
-
-
-def _json(request: m.Request) -> str:
-    return m.to_json(request).decode()
 
 
 def _never() -> bool:

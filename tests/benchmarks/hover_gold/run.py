@@ -101,7 +101,7 @@ def remember(service: Service, data: Path | None, folder: Path) -> int:
             with sources[-1].open("w", encoding="utf-8") as file:
                 file.writelines(f"{json.dumps(each)}\n" for each in further(data / name))
     for path in sources:
-        started = service.import_(m.ImportRequest(source="jsonl", path=str(path)), never)
+        started = service.jobs.import_(m.ImportRequest(source="jsonl", path=str(path)), never)
         job = finished(service, started.job_id)
         assert job.state == "done", job
         assert not job.figures.get("failed"), job
