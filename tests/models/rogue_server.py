@@ -22,11 +22,14 @@ class Request:
     body: Any
 
 
+Answer = Callable[[Request, socket.socket], None]
+
+
 @dataclass
 class RogueServer:
     """Hands each request to `answer`, with the connection to write to, which is closed afterwards."""
 
-    answer: Callable[[Request, socket.socket], None]
+    answer: Answer
     requests: list[Request] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -92,3 +95,8 @@ def _read(connection: socket.socket) -> Request:
         body += connection.recv(65536)
     method, path, _ = first.split()
     return Request(method, path, headers, json.loads(body) if body else None)
+
+
+def sends(content: bytes) -> Answer:
+    """The same to every request."""
+    return lambda _, connection: connection.sendall(content)

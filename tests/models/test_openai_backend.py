@@ -1,4 +1,4 @@
-"""The openai backend against a real server with a real model, and against sockets that misbehave."""
+"""The openai backend against sockets that misbehave."""
 
 from __future__ import annotations
 
@@ -8,158 +8,27 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from jsonschema import validate
-from rogue_server import SSE, Request, RogueServer, delta, reply
+from generating import at, chat, never, said, written
+from rogue_server import SSE, Answer, Request, RogueServer, delta, reply, sends
 
-import tiny_llama
 from remanence.models.language_model import (
-    ChatMessage,
     Generation,
     Infill,
     LanguageModelError,
     Usage,
 )
-from remanence.models.openai_backend import OpenAIModel, estimated_tokens
+from remanence.models.openai_backend import estimated_tokens
 from remanence.models.structured import generate_json
-from remanence.settings import LanguageModelSettings
 
-FACT = tiny_llama.FACTS[0]
-KEY = "sk-very-secret-0123456789"
 SCHEMA: dict[str, object] = {
     "type": "object",
     "properties": {"action": {"enum": ["delete", "ignore"]}},
     "required": ["action"],
     "additionalProperties": False,
 }
-Answer = Callable[[Request, socket.socket], None]
-
-
-def never() -> bool:
-    return False
-
-
-def chat(text: str, **options: Any) -> Generation:
-    return Generation(messages=(ChatMessage("user", text),), **options)
-
-
-def written(
-    model: OpenAIModel, asked: Generation, cancelled: Callable[[], bool] = never
-) -> tuple[list[str], Usage]:
-    *pieces, usage = model.generate(asked, cancelled)
-    assert isinstance(usage, Usage)
-    return [piece for piece in pieces if isinstance(piece, str)], usage
-
-
-def said(model: OpenAIModel, asked: Generation) -> str:
-    return "".join(written(model, asked)[0])
-
-
-def at(url: str, model: str = "m", key_env: str = "", context: int = 0, **options: Any) -> OpenAIModel:
-    return OpenAIModel(
-        LanguageModelSettings(url=url, model=model, key_env=key_env, context=context), **options
-    )
-
-
-@pytest.fixture(scope="module")
-def llama_server() -> Iterator[str]:
-    """llama-cpp-python's own server with the tiny model."""
-    pytest.importorskip("llama_cpp.server.app")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    place = ["--model", str(tiny_llama.gguf("F16")), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llama_cpp.server", *place, "--n_threads", "1", "--n_ctx", "512"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.fixture
-def rogue() -> Iterator[Callable[[Answer], RogueServer]]:
-    servers: list[RogueServer] = []
-
-    def start(answer: Answer) -> RogueServer:
-        servers.append(RogueServer(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-@pytest.mark.e2e
-def test_a_real_server_answers_word_for_word_in_pieces(llama_server: str):
-    model = at(llama_server)
-    for fact in tiny_llama.FACTS[:4]:
-        assert said(model, chat(fact.question)) == fact.answer
-    pieces, usage = written(model, chat(FACT.question))
-    assert len(pieces) > 3
-    assert usage.finish == "stop"
-    assert usage.prompt_tokens > 5
-    assert usage.written_tokens > 3
-
-
-@pytest.mark.e2e
-def test_a_real_server_goes_on_with_a_text_and_stops_where_it_is_told(llama_server: str):
-    model = at(f"{llama_server}/v1/chat/completions")
-    begun, rest = FACT.statement
-    assert said(model, Generation(prompt=begun, max_tokens=20)) == rest
-    assert (
-        said(model, chat(FACT.question, stop=("zzz", "zz1", "zz2", "zz3", "uses port"))) == f"{FACT.service} "
-    )
-    assert written(model, chat(tiny_llama.ENDLESS, max_tokens=6))[1].finish == "length"
-
-
-@pytest.mark.e2e
-def test_a_real_server_is_held_to_a_schema_in_the_way_it_knows(llama_server: str):
-    model = at(llama_server)
-    for seed in range(3):
-        asked = chat("decide", json_schema=SCHEMA, temperature=1.0, seed=seed, max_tokens=60)
-        validate(json.loads(said(model, asked)), SCHEMA)
-    validate(generate_json(model, chat("decide", json_schema=SCHEMA, max_tokens=60), never), SCHEMA)
-
-
-@pytest.mark.e2e
-def test_cancelling_a_real_server_leaves_it_free_for_the_next(llama_server: str):
-    model = at(llama_server)
-    got: list[str] = []
-    usage = None
-    for part in model.generate(chat(tiny_llama.ENDLESS, max_tokens=400), lambda: len(got) >= 2):
-        if isinstance(part, str):
-            got.append(part)
-        else:
-            usage = part
-    assert usage is not None
-    assert usage.finish == "cancelled"
-    assert said(model, chat(FACT.question)) == FACT.answer
-
-
-@pytest.mark.e2e
-def test_a_prompt_over_a_real_servers_window_is_one_error_in_words(llama_server: str):
-    with pytest.raises(LanguageModelError, match="window"):
-        written(at(llama_server), chat("a " * 2000))
-
-
-def _sends(content: bytes) -> Answer:
-    return lambda _, connection: connection.sendall(content)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +74,7 @@ def test_what_is_no_answer_is_one_error_in_words(
     rogue: Callable[[Answer], RogueServer], content: bytes, words: str
 ):
     with pytest.raises(LanguageModelError, match=words) as raised:
-        written(at(rogue(_sends(content)).url), chat("hi"))
+        written(at(rogue(sends(content)).url), chat("hi"))
     assert len(str(raised.value)) < 500
     assert "\n" not in str(raised.value)
 
@@ -282,94 +151,6 @@ def test_every_form_of_an_answer_is_the_same_text_however_it_is_cut(
             connection.sendall(stream[start : start + size])
 
     assert said(at(rogue(answer).url), chat("hi")) == "naïve 😀"
-
-
-def test_the_key_comes_from_the_environment_and_is_in_no_message(
-    rogue: Callable[[Answer], RogueServer], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("A_KEY", KEY)
-    server = rogue(_sends(reply(401, {"error": {"message": f"Incorrect API key: {KEY}."}})))
-    with pytest.raises(LanguageModelError, match=r"does not accept the key.*\[key\]") as raised:
-        written(at(server.url, key_env="A_KEY"), chat("hi"))
-    assert KEY not in str(raised.value)
-    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    monkeypatch.delenv("A_KEY")
-    with pytest.raises(LanguageModelError, match="set the environment variable A_KEY"):
-        written(at(server.url, key_env="A_KEY"), chat("hi"))
-    monkeypatch.setenv("A_KEY", "line\nline")
-    with pytest.raises(LanguageModelError, match="no key"):
-        written(at(server.url, key_env="A_KEY"), chat("hi"))
-    assert len(server.requests) == 1
-
-
-def test_a_key_is_not_sent_on_to_another_host(
-    rogue: Callable[[Answer], RogueServer], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("A_KEY", KEY)
-    other = rogue(_sends(SSE + delta("a", "stop")))
-    server = rogue(_sends(reply(307, b"", extra=f"Location: {other.url}/chat/completions\r\n")))
-    with pytest.raises(LanguageModelError, match="sends requests on"):
-        written(at(server.url, key_env="A_KEY"), chat("hi"))
-    assert other.requests == []
-
-
-def test_proxies_of_the_environment_are_not_asked_for_what_is_on_this_machine(
-    rogue: Callable[[Answer], RogueServer], monkeypatch: pytest.MonkeyPatch
-):
-    proxy = rogue(_sends(reply(500, b"")))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
-    monkeypatch.setenv("no_proxy", "")
-    server = rogue(_sends(SSE + delta("hello", "stop")))
-    assert said(at(server.url), chat("hi")) == "hello"
-    assert proxy.requests == []
-    with pytest.raises(LanguageModelError):
-        written(at("http://models.example"), chat("hi"))
-    assert len(proxy.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("", "no address"),
-        ("localhost:1234", "no address"),
-        ("file:///etc/passwd", "no address"),
-        ("http://", "no address"),
-        ("http://a b/", "no address|cannot be reached"),
-        ("http://me:secret@localhost/v1", "holds no password"),
-        ("http://[::1", "no address"),
-    ],
-)
-def test_what_is_no_address_is_refused_in_words(url: str, words: str):
-    with pytest.raises(LanguageModelError, match=words) as raised:
-        written(at(url), chat("hi"))
-    assert "secret" not in str(raised.value)
-
-
-@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/", "/v1/chat/completions", "/v1/models"])
-def test_any_form_of_the_address_leads_to_the_same_place(rogue: Callable[[Answer], RogueServer], ending: str):
-    server = rogue(_sends(SSE + delta("a", "stop")))
-    written(at(server.url.removesuffix("/v1") + ending), chat("hi"))
-    assert [request.path for request in server.requests] == ["/v1/chat/completions"]
-
-
-def test_without_a_model_the_servers_first_is_asked(rogue: Callable[[Answer], RogueServer]):
-    def answer(request: Request, connection: socket.socket) -> None:
-        listed = reply(200, {"data": [{"id": "first"}, {"id": "second"}]})
-        connection.sendall(listed if request.method == "GET" else SSE + delta("a", "stop"))
-
-    server = rogue(answer)
-    model = at(server.url, model="")
-    written(model, chat("hi"))
-    written(model, chat("hi"))
-    assert [request.path for request in server.requests] == [
-        "/v1/models",
-        "/v1/chat/completions",
-        "/v1/chat/completions",
-    ]
-    assert server.requests[1].body["model"] == "first"
-    with pytest.raises(LanguageModelError, match="lists no model"):
-        written(at(rogue(_sends(reply(200, {"data": []}))).url, model=""), chat("hi"))
 
 
 def test_what_a_server_refuses_to_be_told_is_left_out_and_not_said_again(
@@ -449,7 +230,7 @@ def test_a_gap_is_filled_by_completions_where_the_server_has_them_and_by_words_w
 
 
 def test_any_text_can_be_asked(rogue: Callable[[Answer], RogueServer]):
-    server = rogue(_sends(SSE + delta("a", "stop")))
+    server = rogue(sends(SSE + delta("a", "stop")))
     text = "\ud800 naïve \0 😀"
     for asked in (
         chat(text, stop=(text,)),
@@ -475,11 +256,11 @@ def test_a_stop_string_is_kept_even_by_a_server_that_ignores_it(rogue: Callable[
 
 def test_usage_is_the_servers_or_an_estimate(rogue: Callable[[Answer], RogueServer]):
     used = b'data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2}}\n\n'
-    server = rogue(_sends(SSE + delta("hello there", "length") + used + b"data: [DONE]\n\n"))
+    server = rogue(sends(SSE + delta("hello there", "length") + used + b"data: [DONE]\n\n"))
     assert written(at(server.url), chat("hi"))[1] == Usage(
         prompt_tokens=11, written_tokens=2, finish="length"
     )
-    server = rogue(_sends(SSE + delta("hello there", "stop")))
+    server = rogue(sends(SSE + delta("hello there", "stop")))
     assert written(at(server.url, count=len), chat("hi"))[1] == Usage(prompt_tokens=2, written_tokens=11)
 
 
