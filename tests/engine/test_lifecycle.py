@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import socket
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from engine_process import ask, engines_of, kill, stop, wait_until
 from remanence.engine.address import bind, read_address
 from remanence.engine.client import EngineError, connect
 from remanence.engine.messages import CaptureRequest, RecallRequest
-from remanence.engine.starting import ping
+from remanence.engine.starting import ALLOCATOR, ping
 from remanence.paths import Home
 
 pytestmark = pytest.mark.e2e
@@ -161,3 +162,27 @@ def test_a_door_that_comes_before_the_engine_serves_waits_instead_of_starting_an
     listening, address = bind(Home(tmp_path).create(), "1", "")
     with listening, socket.socket(socket.AF_UNIX) as door:
         door.connect(str(address.socket))  # refused until someone listens
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told")
+def test_an_engine_keeps_the_pages_of_what_each_recall_needs_again() -> None:
+    program = """
+import resource, threading, numpy
+def work(rounds):
+    for _ in range(rounds):
+        numpy.ones(450_000, dtype=numpy.float32)
+def in_a_thread(rounds):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    thread = threading.Thread(target=work, args=(rounds,))
+    thread.start(), thread.join()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+in_a_thread(5)
+print(in_a_thread(200))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **ALLOCATOR},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert int(ran.stdout) < 10_000  # taken anew each time they would be 88,000

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
+from remanence.lsp.documents import Document
 from remanence.lsp.position import client_range, column, split_lines, units
 
 ENCODINGS = [
@@ -47,3 +48,13 @@ def test_only_lf_crlf_and_cr_end_a_line(text: str) -> None:
     assert "".join(lines) == text
     ends = text.count("\n") + text.count("\r") - text.count("\r\n")
     assert len(lines) == ends + bool(text and text[-1] not in "\r\n")
+
+
+def test_a_documents_lines_are_split_once_and_anew_after_each_edit() -> None:
+    document = Document("untitled:1", source="one\ntwo\n", sync_kind=types.TextDocumentSyncKind.Incremental)
+    lines = document.lines
+    assert document.lines is lines
+    start = types.Position(1, 0)
+    edit = types.TextDocumentContentChangePartial(range=types.Range(start, start), text="and a half\n")
+    document.apply_change(edit)
+    assert list(document.lines) == ["one\n", "and a half\n", "two\n"]

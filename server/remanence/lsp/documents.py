@@ -15,9 +15,14 @@ from remanence.lsp.position import split_lines
 class Document(TextDocument):
     """A document whose lines are those of LSP (see `split_lines`)."""
 
+    _split: tuple[str, Sequence[str]] = ("", ())  # a text and its lines: asked for again with every hover
+
     @property
     def lines(self) -> Sequence[str]:
-        return split_lines(self.source)
+        source = self.source
+        if source is not self._split[0]:
+            self._split = (source, split_lines(source))
+        return self._split[1]
 
 
 class DocumentWorkspace(Workspace):

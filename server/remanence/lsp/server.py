@@ -9,7 +9,7 @@ from threading import Event
 from typing import BinaryIO, cast
 
 from lsprotocol import types
-from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
+from pygls.io_ import StdoutWriter, run_async
 
 from remanence.lsp import (
     code_action,
@@ -26,6 +26,7 @@ from remanence.lsp.commands import COMMANDS, command
 from remanence.lsp.language_server import RemanenceLanguageServer
 from remanence.lsp.logs import start_logging
 from remanence.lsp.protocol import RemanenceProtocol
+from remanence.lsp.reading import MessageReader
 from remanence.paths import Home
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ async def serve(server: RemanenceLanguageServer, stdin: BinaryIO, stdout: Binary
     """Read messages until `exit` or the end of the pipe, then tidy up while the loop still runs, so that
     a `shutdown` under way is answered and what is waiting is captured. (pygls' `start_io` would not.)"""
     server.protocol.set_writer(StdoutWriter(stdout))
-    reader = StdinAsyncReader(stdin, server.thread_pool)
+    reader = MessageReader(stdin, server.thread_pool)
     try:
         await run_async(Event(), reader, server.protocol, error_handler=server.report_server_error)
     except SystemExit:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +19,11 @@ Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 
 _UNITS_PER_ROW = 2  # read at most, on the mean
-_SHARES = 3  # of what one chunk would hold of the nearest, if they were spread evenly
+_RUNS = 12  # that all slots are compared in, or more
+_LEAST_RUN = 1 << 13  # slots
+_HELPED_FROM = 1 << 17  # slots: of fewer the helper would wake too late
+HELPER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codes")
+_SHARES = 3  # of what one run would hold of the nearest, if they were spread evenly
 _FAR = 1 << 14  # bits: more than any code has
 _AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
 
@@ -98,8 +104,8 @@ def nearest(
 
 def _by_signs(view: View, slots: Rowids, query: Floats) -> Floats:
     """How near (n,) each slot is to `query` (d,), going by the signs of its vector alone; only to compare."""
-    signs = np.unpackbits(view.codes(slots), axis=1, count=len(query)).astype(np.float32)
-    return np.einsum("id,d->i", signs, query)
+    signs = np.unpackbits(view.codes(slots), axis=1, count=len(query))
+    return np.einsum("id,d->i", signs, query)  # widens them in pieces: all at once take four times the room
 
 
 def _nearest_codes(
@@ -107,14 +113,11 @@ def _nearest_codes(
 ) -> tuple[Rowids, NDArray[np.int32]]:
     """The `wanted` slots with the nearest codes, and the row of each. Raises Cancelled."""
     code = sign_codes(query[None])
-    faiss.omp_set_num_threads(1)  # a setting of the calling thread, hence here and not once
-    # of one among many chunks a share is enough, unless the nearest lie together
-    share = wanted if among is not None else min(wanted, 1 + _SHARES * wanted * CHUNK // max(view.count, 1))
-    found: list[_Found] = []
-    for part in _parts(view, among):
-        if cancelled():
-            raise Cancelled
-        found.append(_nearest_in(part, code, share))
+    # of one among many runs a share is enough, unless the nearest lie together
+    spread = 1 + _SHARES * wanted * _run(view) // max(view.count, 1)
+    share = wanted if among is not None else min(wanted, spread)
+    helped = among is None and view.count >= _HELPED_FROM
+    found = _nearest_in_each(_parts(view, among), code, share, cancelled, helped)
     near, farthest = _nearest_of(found, wanted)
     if share < wanted and any(each.beyond < farthest for each in found):
         for i, part in enumerate(_parts(view, among)):
@@ -127,6 +130,33 @@ def _nearest_codes(
         np.concatenate(each) for each in zip(*((one.slots, one.rows) for one in found), strict=True)
     )
     return slots[near], rows[near]
+
+
+def _nearest_in_each(
+    parts: Iterator[_Part], code: Codes, wanted: int, cancelled: Callable[[], bool], helped: bool
+) -> list[_Found]:
+    """What `_nearest_in` finds in each part, in order; where `helped`, a second thread takes every part that
+    it comes to. It is waited for only where it has begun one. Raises Cancelled."""
+    found: list[tuple[int, _Found]] = []
+    numbered = enumerate(parts)
+    taking = threading.Lock()
+
+    def take() -> None:
+        faiss.omp_set_num_threads(1)  # a setting of the calling thread, hence here and not once
+        while True:
+            with taking:
+                number, part = next(numbered, (-1, None))
+            if part is None:
+                return
+            if cancelled():
+                raise Cancelled
+            found.append((number, _nearest_in(part, code, wanted)))
+
+    helping = HELPER.submit(take) if helped else None
+    take()
+    if helping is not None and not helping.cancel():
+        helping.result()
+    return [each for _, each in sorted(found, key=lambda one: one[0])]
 
 
 def _nearest_of(found: Sequence[_Found], wanted: int) -> tuple[Rowids, int]:
@@ -176,10 +206,15 @@ def _nearest_in(part: _Part, code: Codes, wanted: int) -> _Found:
     return _Found(distance[0][live].astype(np.int16), slots[live], rows[live], beyond)
 
 
+def _run(view: View) -> int:
+    """How many slots are compared at once. FAISS takes 3 kB for each that is to be found among them."""
+    return min(CHUNK, max(view.count // _RUNS, _LEAST_RUN))
+
+
 def _parts(view: View, among: Rowids | None) -> Iterator[_Part]:
-    """Slots in the scope, a chunk at a time, none of them empty."""
+    """Slots in the scope, a run or a chunk at a time, none of them empty."""
     if among is None:
-        for start, chunk in view.runs():
+        for start, chunk in view.runs(_run(view)):
             yield _Part(start, None, chunk.codes, chunk.rows)
     elif len(among) * 16 < view.count:
         slots = np.sort(span_slots(*view.find(np.unique(among))))
