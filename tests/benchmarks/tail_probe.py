@@ -1,6 +1,7 @@
 """Is the end of a long answer found? The last twelve words of 200 exchanges of over 400 words, hit@5.
 
-A model that reads 256 tokens never saw them if the exchange is one vector.
+A model that reads 256 tokens never saw them if the exchange is one vector. And eight of these words inside a
+question, as who quotes from memory puts it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation_sets import sample
-from set_store import SYSTEMS, SetStore
+from set_store import SYSTEMS, SetStore, System
 
 PROBES = 200
 TAIL_WORDS = 12
 LONGER_THAN = 400  # words of question and answer
 _FIRST = 5
+_QUOTED = slice(2, 10)
+_QUESTION = "where did you tell me that {}"
 
 
 def tail_probe(stores: Mapping[str, SetStore], most: int = PROBES) -> dict[str, Any]:
@@ -47,7 +50,21 @@ def tail_probe(stores: Mapping[str, SetStore], most: int = PROBES) -> dict[str, 
         }
         figures[label] = {"n": len(chosen), **{system: round(hits[system], 4) for system in SYSTEMS}}
         print(f"{label:<26}{len(chosen):>5}" + "".join(f"{hits[system]:>11.3f}" for system in SYSTEMS))
+    label = "eight words in a question"
+    shares = {
+        system: sum(_quoted(stores, system, *each) for each in asked) / len(asked) for system in SYSTEMS
+    }
+    figures[label] = {"n": len(asked), **{system: round(share, 4) for system, share in shares.items()}}
+    print(f"{label:<26}{len(asked):>5}" + "".join(f"{shares[system]:>11.3f}" for system in SYSTEMS))
     return figures
+
+
+def _quoted(stores: Mapping[str, SetStore], system: System, name: str, tail: str) -> bool:
+    """Whether one of the first rows says the eight words, asked for inside a question."""
+    quoted = " ".join(tail.split()[_QUOTED])
+    found = stores[name].ask(system, _QUESTION.format(quoted), most=_FIRST)
+    rows = (stores[name].set.rows[row] for row in found)
+    return any(quoted in " ".join(f"{row.question}\n{row.answer}".split()) for row in rows)
 
 
 def _tails(store: SetStore) -> dict[str, set[int]]:

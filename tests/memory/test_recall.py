@@ -386,3 +386,14 @@ def test_a_passage_quoted_word_for_word_is_found_first_and_says_so(tmp_path: Pat
     assert first.row.row == 2
     assert "says it in the same words" in first.why
     assert "says it in the same words" not in second.why
+
+
+def test_what_a_long_answer_ends_with_is_found_among_many_that_hold_its_words(tmp_path: Path) -> None:
+    tail = "so tell me which of the two you would like to try first"
+    shuffled = "first of the two which you try me to like so would tell"
+    others = [row(number, f"Berth {number}?", f"{shuffled}. " * 3) for number in range(150)]
+    crane = "The harbour crane lifts another container before the tide turns. " * 30
+    memories = Memories(tmp_path, *others, row(150, "What does the crane do?", crane + tail))
+    first = memories.recall(tail).memories[0]
+    assert first.row.row == 150
+    assert "says it in the same words" in first.why

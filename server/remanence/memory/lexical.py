@@ -26,15 +26,17 @@ from remanence.memory.backlog import LexicalRow
 from remanence.memory.held_terms import HeldState, HeldTerms, TermsAsked
 from remanence.memory.index_files import IndexReadError, IndexWriteError, replace_atomically
 from remanence.memory.lexical_files import Marks, is_whole, make_private, marks, size_of
+from remanence.memory.lexical_schema import document, open_tantivy
 from remanence.memory.rows import Scope
 
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_SCHEMA_VERSION = 3  # what it takes as terms is part of it
+_SCHEMA_VERSION = 4  # what it takes as terms is part of it
 _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
 _QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
+_COMMON = 20_000  # rows: a run of words that all are in more of them says little and costs milliseconds
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
 _PREFIX_EXPANSIONS = 40
 _TYPED_WORDS = 16
@@ -108,14 +110,14 @@ class LexicalIndex:
                 note = "the index is damaged"
             if note is None:
                 try:
-                    index = cls(folder, _open_tantivy(segments), HeldTerms(folder, held), revision, None)
+                    index = cls(folder, open_tantivy(segments), HeldTerms(folder, held), revision, None)
                     index._held.remove_strays()
                     return index
                 except (ValueError, FileNotFoundError, IndexReadError) as error:
                     note = f"the index is damaged: {error}"
             shutil.rmtree(segments, ignore_errors=True)
             segments.mkdir(mode=0o700)
-            index = cls(folder, _open_tantivy(segments), HeldTerms(folder), 0, note)
+            index = cls(folder, open_tantivy(segments), HeldTerms(folder), 0, note)
             index._write_state(0)
             index._held.remove_strays()
         except (OSError, ValueError) as error:
@@ -141,7 +143,7 @@ class LexicalIndex:
                         "\n".join([row.answer, *row.keywords, *row.facts, row.title])
                     )
                     writer.delete_documents_by_term("row", row.row)
-                    writer.add_document(_document(row, body, question))
+                    writer.add_document(document(row, body, question))
                     self._held.add(row.row, body, question)
             except (ValueError, OSError) as error:
                 raise self._write_failed(error) from error
@@ -227,16 +229,35 @@ class LexicalIndex:
         if not query.known.any() or (among is not None and len(among) == 0):
             return _nothing()
         scoring = self._scoring(query, "body") + self._scoring(query, "question", _QUESTION_BOOST)
-        scores_by = Query.boolean_query(scoring)
+        return self._within(Query.boolean_query(scoring), limit, scope, among)
+
+    def in_order(
+        self, run: Sequence[str], limit: int, scope: Scope | None = None, among: Rowids | None = None
+    ) -> Rowids:
+        """The rows that hold these terms one right after the other, at most `limit`; restricted as in
+        `search`. None for fewer than two terms, and where each of them is in very many rows.
+
+        Raises IndexReadError.
+        """
+        found = [self._in_texts[term] for term in dict.fromkeys(run)]
+        if len(run) < 2 or not 0 < min(found) <= _COMMON:
+            return _nothing()[0]
+        phrase = Query.phrase_query(self._schema, "body", list[str | tuple[int, str]](run))
+        return self._within(phrase, limit, scope, among)[0]
+
+    def _within(
+        self, scoring: Query, limit: int, scope: Scope | None, among: Rowids | None
+    ) -> tuple[Rowids, Floats]:
+        """What `scoring` finds inside the scope and among these rows, best first."""
         conditions = self._conditions(scope or Scope())
         if among is not None and len(among) <= _FEW_ROWS:
             conditions.append(self._rows_query(among))
-            return self._run(scores_by, conditions, limit)
+            return self._run(scoring, conditions, limit)
         if among is None:
-            return self._run(scores_by, conditions, limit)
+            return self._run(scoring, conditions, limit)
         depth = 4 * limit
         while True:
-            rowids, scores = self._run(scores_by, conditions, depth)
+            rowids, scores = self._run(scoring, conditions, depth)
             inside = np.isin(rowids, among)
             if np.count_nonzero(inside) >= limit or len(rowids) < depth:
                 return rowids[inside][:limit], scores[inside][:limit]
@@ -290,7 +311,7 @@ class LexicalIndex:
         if not self._writing.acquire(blocking=False):
             return
         try:
-            index = _open_tantivy(self._folder / "segments")
+            index = open_tantivy(self._folder / "segments")
             self._index = index
             self._see(index)
         except (ValueError, OSError) as error:
@@ -353,32 +374,6 @@ def _nothing() -> tuple[Rowids, Floats]:
 def _idf(found: Floats, count: int) -> Floats:
     """What BM25 makes of the number of documents, of `count`, that each term is in: (t,)."""
     return np.log1p((np.maximum(count - found, 0) + 0.5) / (found + 0.5)).astype(np.float32)
-
-
-def _document(row: LexicalRow, body: Sequence[str], question: Sequence[str]) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_integer("row", row.row)
-    document.add_text("body", " ".join(body))
-    document.add_text("question", " ".join(question))
-    document.add_text("words", terms.well_formed(row.question))
-    document.add_text("tool", terms.well_formed(row.tool))
-    document.add_text("conversation", terms.well_formed(row.conversation_id))
-    document.add_text("workspace", terms.well_formed(row.workspace))
-    return document
-
-
-def _open_tantivy(segments: Path) -> tantivy.Index:
-    builder = tantivy.SchemaBuilder()
-    builder.add_integer_field("row", indexed=True, fast=True)
-    builder.add_text_field("body", tokenizer_name=terms.STEMMED, index_option="freq")
-    builder.add_text_field("question", tokenizer_name=terms.STEMMED, index_option="freq")
-    builder.add_text_field("words", tokenizer_name=terms.WHOLE, index_option="position")
-    for field in ("tool", "conversation", "workspace"):
-        builder.add_text_field(field, tokenizer_name="raw", index_option="basic")
-    index = tantivy.Index(builder.build(), path=str(segments))
-    terms.register(index)
-    index.config_reader("manual")  # else a thread polls the folder
-    return index
 
 
 def _read_state(folder: Path) -> tuple[int, HeldState | None, Marks, str | None]:

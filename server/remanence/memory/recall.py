@@ -19,6 +19,7 @@ from remanence.memory.fusion import Floats
 from remanence.memory.index_files import IndexReadError
 from remanence.memory.lexical import LexicalIndex, LexicalQuery
 from remanence.memory.passages import excerpt
+from remanence.memory.phrases import Quoted, quoted
 from remanence.memory.query import RecallQuery, surface_words
 from remanence.memory.ranking import Ranked, collapse_duplicates, demote_superseded, with_priors
 from remanence.memory.reranking import Reranker, reranked
@@ -118,12 +119,15 @@ def recall(
             if lexical is not None and use_lexical
             else None
         )
+        in_order = (
+            _quoted(query, words, lexical, among) if lexical is not None and use_lexical else Quoted.nothing()
+        )
         _check(cancelled)
         sides = Sides(words, lexical, dense, encoding.result() if encoding is not None else None)
         _check(cancelled)
         near = _by_meaning(query, sides, among, cancelled)
         _check(cancelled)
-        candidates = sides.know(_either(near, said), near, said)
+        candidates = sides.know(_either(near, said, in_order), near, said)
     except IndexReadError:
         if not use_dense:
             raise
@@ -131,7 +135,8 @@ def recall(
         use_lexical = False
         sides = Sides(words, None, dense, encoding.result() if encoding is not None else None)
         near = _by_meaning(query, sides, among, cancelled)
-        candidates = sides.know(_either(near, None), near)
+        in_order = Quoted.nothing()
+        candidates = sides.know(_either(near, None, in_order), near)
     _check(cancelled)
     if use_lexical:
         candidates = _with_fresh(candidates, sides, fresh, among)
@@ -150,11 +155,13 @@ def recall(
         return np.flatnonzero(flags)
 
     kept = _best(
-        relevant(candidates), fusion.scores(candidates.evidence, by), max(_IN_CONTEXT, 3 * query.limit)
+        relevant(candidates),
+        fusion.scores(candidates.evidence, by) + in_order.gained(candidates.rowids),
+        max(_IN_CONTEXT, 3 * query.limit),
     )
     context = _in_context(candidates, kept, sides, rows, among, by)
     _check(cancelled)
-    scores = context.own + context.lent
+    scores = context.own + context.lent + in_order.gained(context.candidates.rowids)
     kept = _best(relevant(context.candidates), scores, max(_LOOKED_AT, 3 * query.limit))
     by_row = {row.row: row for row in rows.rows(context.candidates.rowids[kept].tolist())}
     _check(cancelled)
@@ -169,7 +176,7 @@ def recall(
     if reranker is not None:
         judged = reranked(ranked, query.text, words.terms, reranker, cancelled)
         ranked, not_reranked = judged.ranked, judged.without
-    ranked = earlier_below_later(ranked, context.candidates.held, words.idf, context.vectors)
+    ranked = earlier_below_later(ranked, context.candidates.held, words.terms, words.idf, context.vectors)
     ranked = demote_superseded(ranked)
     if query.min_score is not None:
         ranked = [each for each in ranked if each.score >= query.min_score]
@@ -191,9 +198,18 @@ def recall(
 
 def _by_words(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, among: Rowids | None) -> Rowids:
     """The rows that share the most telling words with the query."""
-    # time and tag are known to the store alone
+    return lexical.search(words, max(_DEPTH, query.limit), query.scope, _beyond(query, among))[0]
+
+
+def _quoted(query: RecallQuery, words: LexicalQuery, lexical: LexicalIndex, among: Rowids | None) -> Quoted:
+    """The rows that hold the query, or runs of it, word for word."""
+    return quoted(lexical, query.text, words, query.scope, _beyond(query, among))
+
+
+def _beyond(query: RecallQuery, among: Rowids | None) -> Rowids | None:
+    """The rows in scope, where the lexical index cannot tell: time and tag are known to the store alone."""
     beyond = query.scope.since is not None or query.scope.until is not None or query.scope.tag is not None
-    return lexical.search(words, max(_DEPTH, query.limit), query.scope, among if beyond else None)[0]
+    return among if beyond else None
 
 
 def _by_meaning(
@@ -205,10 +221,10 @@ def _by_meaning(
     return sides.dense.search(sides.vector, max(_DEPTH, query.limit), among, cancelled)
 
 
-def _either(near: Near | None, said: Said | None) -> Rowids:
-    """The rows that one of both sides found, ascending."""
-    found = [side.rowids for side in (near, said) if side is not None]
-    return np.unique(np.concatenate(found)) if found else _none()
+def _either(near: Near | None, said: Said | None, in_order: Quoted) -> Rowids:
+    """The rows that one of both sides found, or that hold runs of the query, ascending."""
+    found = [side.rowids for side in (near, said, in_order) if side is not None]
+    return np.unique(np.concatenate(found))
 
 
 def _with_fresh(candidates: Candidates, sides: Sides, fresh: list[Row], among: Rowids | None) -> Candidates:
@@ -280,7 +296,3 @@ def _best(kept: Rowids, scores: Floats, limit: int) -> Rowids:
 def _check(cancelled: Callable[[], bool]) -> None:
     if cancelled():
         raise Cancelled
-
-
-def _none() -> Rowids:
-    return np.empty(0, dtype=np.int64)

@@ -2,8 +2,10 @@
 
 No model decides here whether two memories contradict each other. A later turn of the same conversation
 takes the place of an earlier one where it says that something changes ("from now on", "désormais"), is
-about the same thing (their vectors are near), and answers the query about as well. The earlier one stays,
-just below, and says so. Versions of one answer are another matter: see `ranking.demote_superseded`.
+about the same thing (their vectors are near), answers the query about as well, and says just there, beside
+these words, what of the query the earlier one holds: a long answer that has "update" in one place and the
+query's words in another changes nothing. The earlier one stays, just below, and says so. Versions of one
+answer are another matter: see `ranking.demote_superseded`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from remanence.memory import terms
 from remanence.memory.ranking import Ranked
 
 Floats = NDArray[np.float32]
@@ -64,21 +67,23 @@ _CHANGE = (
     "nicht mehr",
     "stattdessen",
 )
-_SAME_WORDS = 0.9  # of the query's words that the earlier one holds, which the later one must hold too
+_SAME_WORDS = 0.85  # of the query's words that the earlier one holds, which must stand beside the change too
+_BESIDE = 200  # characters before and after the words of change
 _SAME_THING = 0.4  # cosine of the two wholes
 _AS_GOOD = 0.7  # of the earlier one's score, which the later one must reach
+_HIGH = 20  # places: a turn further down does not answer the query, and would push out one that does
 _ABOVE = 0.001
 _READ = 1000  # characters of each side in which a change is looked for
-_REMEMBERED = 10_000  # texts, by their hashes, of which it is known whether they say it: a megabyte
-_SAYS: dict[int, bool] = {}
+_REMEMBERED = 10_000  # texts, by their hashes, of which it is known where they say it: a megabyte
+_SAYS: dict[int, tuple[tuple[int, int], ...]] = {}
 
 
 def earlier_below_later(
-    ranked: Sequence[Ranked], held: Flags, idf: Floats, vectors: Floats | None
+    ranked: Sequence[Ranked], held: Flags, query_terms: Sequence[str], idf: Floats, vectors: Floats | None
 ) -> list[Ranked]:
     """Put what a later turn of its conversation changed below that turn, and say so; best first.
 
-    Of the n candidates: which of the query's t terms each holds, `held` (n, t), what these weigh, `idf` (t,),
+    Of the n candidates: which of the t `query_terms` each holds, `held` (n, t), what these weigh, `idf` (t,),
     and their `vectors` (n, d), of unit norm.
     """
     if vectors is None or len(ranked) < 2:
@@ -93,19 +98,28 @@ def earlier_below_later(
     theirs = vectors[candidates]
     same = np.tril(talks[:, None] == talks, -1)  # [later, earlier]
     same &= np.einsum("id,jd->ij", theirs, theirs) >= _SAME_THING
+    same &= np.array(places)[:, None] < _HIGH
     weighed = held[candidates] * idf
+    wanted = np.float32(_SAME_WORDS) * weighed.sum(axis=1)
     common = np.einsum("it,jt->ij", weighed, held[candidates])  # [i, j]: what i holds and j too
-    same &= (common >= _SAME_WORDS * weighed.sum(axis=1)[:, None]).T
+    same &= (common >= wanted[:, None]).T  # before the texts are looked at: what is beside is also inside
     moved = list(ranked)
     for at in np.flatnonzero(same.any(axis=1)).tolist():
         later = moved[places[at]]
-        changed = [
+        as_good = [
             before
             for before in np.flatnonzero(same[at]).tolist()
             if later.score >= _AS_GOOD * moved[places[before]].score
         ]
-        if not changed or not _says_change(later):
+        if not as_good:
             continue
+        beside = _beside_change(later, query_terms)
+        if not len(beside):
+            continue
+        at_one_place = (beside @ weighed[as_good].T >= wanted[as_good]).any(axis=0)  # [p, before]
+        changed = [
+            before for before, is_there in zip(as_good, at_one_place.tolist(), strict=True) if is_there
+        ]
         top = later.score
         for before in changed:
             earlier = moved[places[before]]
@@ -116,14 +130,35 @@ def earlier_below_later(
     return sorted(moved, key=lambda each: -each.score)
 
 
-def _says_change(each: Ranked) -> bool:
-    question, answer = each.row.question[:_READ], each.row.answer[:_READ]
-    key = hash((question, answer))  # to look forty phrases up takes ten times as long
-    says = _SAYS.get(key)
-    if says is None:
-        said = f"{question}\n{answer}".lower()
-        says = any(phrase in said for phrase in _CHANGE)
+def _beside_change(each: Ranked, query_terms: Sequence[str]) -> Flags:
+    """Which of t terms stand beside each of p places where a memory says that something changes: (p, t)."""
+    text = f"{each.row.question[:_READ]}\n{each.row.answer[:_READ]}"
+    key = hash(text)  # to look forty phrases up takes ten times as long
+    said = _SAYS.get(key)
+    if said is None:
+        said = _where_said(text.lower())
         if len(_SAYS) >= _REMEMBERED:
             _SAYS.clear()
-        _SAYS[key] = says
-    return says
+        _SAYS[key] = said
+    beside = np.zeros((len(said), len(query_terms)), dtype=np.bool_)
+    for at, (start, end) in enumerate(said):
+        held = set(terms.stems(_passage(text, start, end)))
+        beside[at] = [term in held for term in query_terms]
+    return beside
+
+
+def _where_said(text: str) -> tuple[tuple[int, int], ...]:
+    """Where each phrase of change begins and ends."""
+    found: list[tuple[int, int]] = []
+    for phrase in _CHANGE:
+        at = text.find(phrase)
+        while at >= 0:
+            found.append((at, at + len(phrase)))
+            at = text.find(phrase, at + len(phrase))
+    return tuple(found)
+
+
+def _passage(text: str, start: int, end: int) -> str:
+    """What stands around these characters, from the beginning of a word."""
+    start = max(start - _BESIDE, 0)
+    return text[text.rfind(" ", 0, start) + 1 : end + _BESIDE] if start else text[: end + _BESIDE]
