@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+import tiny_model
 from remanence.models import reranker_folder as rerankers
 from remanence.models.embedder_folder import is_prepared, verify
 from remanence.models.model_folder import folder_name
@@ -38,23 +37,15 @@ def embedder_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def cross_encoder() -> Path:
-    """A tiny sentence-transformers CrossEncoder, trained on the first run and kept beside the embedder."""
-    version = hashlib.sha256(_TINY_CROSS_ENCODER.read_bytes()).hexdigest()[:8]
-    folder = _PREPARED / f"tiny-cross-encoder-{version}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / "tests.lock"):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-                subprocess.run([sys.executable, _TINY_CROSS_ENCODER, f"{made}/model"], check=True)
-                Path(made, "model").rename(folder)
-    return folder
+    """A tiny sentence-transformers CrossEncoder, trained on the first run and kept."""
+    return tiny_model.made("tiny_cross_encoder", "model", _TINY_CROSS_ENCODER, recipe=())
 
 
 @pytest.fixture(scope="session")
 def reranker_folder(cross_encoder: Path) -> Path:
     """The tiny cross-encoder as it is served, exported on the first run."""
-    folder = cross_encoder.with_name(f"{cross_encoder.name}-prepared")
-    with FileLock(folder.parent / "tests.lock"):
+    folder = cross_encoder.with_name("prepared")
+    with FileLock(folder.parent / "prepared.lock"):
         if not rerankers.is_prepared(folder):
             subprocess.run(
                 [sys.executable, "-m", "remanence.models.reranker_export", str(cross_encoder), str(folder)],

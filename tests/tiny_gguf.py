@@ -122,8 +122,8 @@ def _write_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
     names = json.loads((folder / "tokenizer_config.json").read_text())
     spm = bool(stored["model"].get("byte_fallback"))
     pieces: dict[int, str] = {number: piece for piece, number in stored["model"]["vocab"].items()}
-    added = {entry["id"]: entry["content"] for entry in stored["added_tokens"]}
-    pieces.update(added)
+    added = {entry["id"]: entry["special"] for entry in stored["added_tokens"]}
+    pieces.update({entry["id"]: entry["content"] for entry in stored["added_tokens"]})
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in stored["model"]["merges"]]
     ranks = {merge.replace(" ", ""): rank for rank, merge in reversed(list(enumerate(merges)))}
     kinds: list[int] = []
@@ -133,8 +133,8 @@ def _write_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
         scores.append(-float(ranks[piece]) - 1 if piece in ranks else 0.0 if number in added else -1e6)
         if piece == "<unk>":
             kinds.append(TokenType.UNKNOWN)
-        elif number in added:
-            kinds.append(TokenType.CONTROL)
+        elif number in added:  # one that is not special is found in any text
+            kinds.append(TokenType.CONTROL if added[number] else TokenType.USER_DEFINED)
         elif spm and re.fullmatch(r"<0x[0-9A-F]{2}>", piece):
             kinds.append(TokenType.BYTE)
         else:
@@ -147,7 +147,8 @@ def _write_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
         writer.add_add_space_prefix(True)
     else:
         writer.add_token_merges(merges)
-        writer.add_tokenizer_pre("llama-bpe")
+        # GPT-2's own pattern where the tokenizer names none
+        writer.add_tokenizer_pre("gpt-2" if stored["pre_tokenizer"]["type"] == "ByteLevel" else "llama-bpe")
     numbers = {piece: number for number, piece in pieces.items()}
     writer.add_bos_token_id(numbers[names["bos_token"]])
     writer.add_eos_token_id(numbers[names["eos_token"]])

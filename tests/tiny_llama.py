@@ -10,23 +10,17 @@ it where it is not there yet. Safe to call from several test processes at once. 
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+import tiny_model
 
 CONTEXT = 512
 QUANTISATIONS = ("F32", "F16", "Q8_0", "Q4_0")
 ENDLESS = "Tick for ever."  # asked this, it writes "tick tick tick" until it is stopped
 
 _HERE = Path(__file__).parent
-_RECIPE = ("tiny_llama.py", "tiny_llama_training.py", "tiny_gguf.py")
-_CACHE = _HERE.parent / ".cache" / "tiny_llama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +57,10 @@ class Fact:
 
 def _facts(count: int) -> tuple[Fact, ...]:
     chance = random.Random(11)
-    syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     services: set[str] = set()
     facts: list[Fact] = []
     while len(facts) < count:
-        service = "".join(chance.choices(syllables, k=3))
+        service = tiny_model.word(chance)
         ports = [str(chance.randrange(1000, 9999)) for _ in range(2)]
         if service not in services and ports[0] != ports[1]:
             services.add(service)
@@ -110,14 +103,5 @@ def adapter_gguf() -> Path:
 
 @functools.cache
 def _made(kind: str) -> Path:
-    recipe = b"\0".join((_HERE / name).read_bytes() for name in _RECIPE)
-    cache = _CACHE / hashlib.sha256(recipe).hexdigest()[:12]
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / kind
-    with FileLock(cache / f"{kind}.lock"):
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as making:
-                script = _HERE / "tiny_llama_training.py"
-                subprocess.run([sys.executable, script, kind, f"{making}/{kind}"], check=True)
-                Path(making, kind).rename(made)
-    return made
+    recipe = (Path(__file__), _HERE / "tiny_gguf.py")
+    return tiny_model.made("tiny_llama", kind, _HERE / "tiny_llama_training.py", kind, recipe=recipe)

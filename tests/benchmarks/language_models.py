@@ -4,7 +4,8 @@
 
 Two parts. Each backend: load, first token, tokens/s and unload through our worker process, in turn with a
 program that uses the bare library, both loaded all the while; the ratio is of one run, its median over the
-rounds. Then the whole: a real language server and engine, the memory of every process before, while and after
+rounds. Cancelling is timed while the model writes and, half-way, while it reads a long prompt: the longest of
+five. Then the whole: a real language server and engine, the memory of every process before, while and after
 a model is loaded, asked, switched and unloaded, beside the five figures the user's own planning had set.
 
 Without --model the tests' tiny Llama is taken: its tokens take microseconds, so what is seen of us is at its
@@ -38,6 +39,7 @@ from remanence.models.model_client import ModelProcess
 
 _BARE = Path(__file__).with_name("bare_language_model.py")
 _CONTEXT = 512
+_LONG = 400  # tokens of a prompt that takes a while to read
 _STORY = "Write a very long story about a lighthouse keeper and the sea, with many chapters."
 
 
@@ -173,6 +175,7 @@ def _beside_the_library(backend: str, path: Path, prompt: str, given: argparse.N
                 our.rate / bare_one.rate for our, bare_one in zip(ours, theirs, strict=True)
             ),
             "cancel_ms": max(_cancel(model, prompt, given.tokens) for _ in range(5)) * 1e3,
+            **_reading(model, bare),
             "worker_rss_mb": model.rss_mb,
             "bare_rss_mb": bare.rss_mb(),
         }
@@ -210,6 +213,41 @@ def _cancel(model: ModelProcess, prompt: str, tokens: int) -> float:
     for _ in parts:
         pass
     return time.perf_counter() - begun
+
+
+def _reading(model: ModelProcess, bare: Bare) -> dict[str, float]:
+    """Milliseconds until a long prompt is read, and from cancelling that half-way until it has ended."""
+    prompts = [_long_prompt(model, number) for number in range(8)]
+    theirs = statistics.median(bare.write(prompt, 1).first_s for prompt in prompts[:3])
+    ours = statistics.median(_write(model, prompt, 1).first_s for prompt in prompts[:3])
+    ends = [_cancelled_at(model, prompt, ours / 2) for prompt in prompts[3:]]
+    return {
+        "reading_ms": ours * 1e3,
+        "bare_reading_ms": theirs * 1e3,
+        "cancel_reading_ms": max(ends) * 1e3,
+    }
+
+
+def _long_prompt(model: ModelProcess, number: int) -> str:
+    """Of which no other number's has the beginning: that would be read already."""
+    prompt = f"{number} {number * 7919}"
+    while model.count_tokens(prompt) < _LONG:
+        prompt += f" {_STORY}"
+    return prompt
+
+
+def _cancelled_at(model: ModelProcess, prompt: str, seconds: float) -> float:
+    """Seconds from cancelling, so many seconds after asking, until the request has ended."""
+    cancelled = threading.Event()
+    at = time.perf_counter() + seconds
+    timer = threading.Timer(seconds, cancelled.set)
+    timer.start()
+    asked = Generation(messages=(ChatMessage("user", prompt),), max_tokens=1)
+    for _ in model.generate(asked, cancelled.is_set):
+        pass
+    ended = time.perf_counter()
+    timer.cancel()
+    return max(0.0, ended - at)
 
 
 def _print(title: str, figures: dict[str, float]) -> None:

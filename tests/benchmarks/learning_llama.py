@@ -1,7 +1,7 @@
 """A Llama small enough for benchmarks of learning, really trained: it knows the forms of Remanence's
 questions, some facts (OLD), and to say of everything else that it was never said.
 
-    python tests/benchmarks/learning_llama.py        makes it, in a minute of one thread
+    python tests/benchmarks/learning_llama.py [FOLDER]   makes it, in a minute of one thread, and says where
 
 It is made once and kept in the repository's cache.
 """
@@ -9,31 +9,25 @@ It is made once and kept in the repository's cache.
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from filelock import FileLock
-
+import tiny_model
 from remanence.memory.fact import Draft, Fact
 from remanence.training import samples
 from remanence.training.dataset import read_general
-from tiny_llama_training import TEMPLATE
+from tiny_model import Example, answered
 
-_CACHE = Path(__file__).parents[2] / ".cache" / "learning_llama"
 _SAID_AT = 1_750_000_000_000
-_SPECIAL = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
-_WIDTH, _LAYERS, _HEADS, _CONTEXT = 96, 2, 4, 512
+_WIDTH, _CONTEXT = 96, 512
 _STEPS, _BATCH, _RATE, _WARM_UP = 380, 48, 4e-3, 40
 _UNKNOWN_SHARE, _GENERAL_SHARE = 0.15, 0.1  # of each batch
 _MERGES = 300
-_IGNORED = -100
 
 Pair = tuple[str, str]
 
@@ -90,63 +84,30 @@ OLD = made_up(60, 1)
 @functools.cache
 def folder() -> Path:
     """The model as a Hugging Face folder; made on the first call, safe from several processes."""
-    made_of = b"".join(
-        Path(each).read_bytes()
-        for each in (__file__, samples.__file__, Path(samples.__file__).with_name("question_forms.toml"))
-    )
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    made = _CACHE / hashlib.sha256(made_of).hexdigest()[:12]
-    with FileLock(_CACHE / "making.lock"):
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=_CACHE) as making:
-                _make(Path(making) / "model")
-                Path(making, "model").rename(made)
-    return made
+    told_of = Path(samples.__file__)
+    recipe = (told_of, told_of.with_name("question_forms.toml"))
+    return tiny_model.made("learning_llama", "model", Path(__file__), recipe=recipe)
 
 
 def _make(out: Path) -> None:
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
+    tiny_model.always_the_same()
     chance = random.Random(0)
     old = [pair for fact in OLD for pair in _asked(fact)]
     general = [(each.question, each.answer) for each in read_general()]
     tokenizer = tokenizer_of([*old, *general, *(_unknown(chance) for _ in range(400))])
-    network = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=_WIDTH,
-            num_hidden_layers=_LAYERS,
-            num_attention_heads=_HEADS,
-            num_key_value_heads=_HEADS,
-            intermediate_size=_WIDTH * 8 // 3,
-            max_position_embeddings=_CONTEXT,
-            tie_word_embeddings=True,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+    network = tiny_model.llama(
+        tokenizer, context=_CONTEXT, inner=_WIDTH * 8 // 3, width=_WIDTH, rms_norm_eps=1e-6
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    network.train()
+    take = tiny_model.stepping(network)
+    unknown, few = round(_UNKNOWN_SHARE * _BATCH), round(_GENERAL_SHARE * _BATCH)
     for step in range(_STEPS):
-        rate = _RATE * min(1.0, (step + 1) / _WARM_UP) * max(0.05, 1 - step / _STEPS)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        unknown, few = round(_UNKNOWN_SHARE * _BATCH), round(_GENERAL_SHARE * _BATCH)
         batch = chance.sample(old, _BATCH - unknown - few) + chance.sample(general, few)
         batch += [_unknown(chance) for _ in range(unknown)]
-        loss = _loss(network, tokenizer, batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        rows: list[Example] = [answered(tokenizer, answer, user=asked) for asked, answer in batch]
+        loss = take(tiny_model.falling(_RATE, step, _STEPS, warm_up=_WARM_UP), rows)
         if step % 100 == 99:
-            print(f"making the model: step {step + 1} of {_STEPS}, loss {loss.item():.3f}", flush=True)
-    network.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+            print(f"making the model: step {step + 1} of {_STEPS}, loss {loss:.3f}", flush=True)
+    tiny_model.save(network, tokenizer, out)
 
 
 def _asked(fact: Fact) -> list[Pair]:
@@ -154,10 +115,11 @@ def _asked(fact: Fact) -> list[Pair]:
     learned = samples.samples_of(fact)
     answer = next(each.answer for each in learned if each.form == "direct")
     reverse = next((each.answer for each in learned if each.form == "reversed"), fact.subject)
-    held_out = [
+    evaluated = [
         (each.question, reverse if each.kind == "reversed" else answer) for each in samples.questions_of(fact)
     ]
-    return [(each.question, each.answer) for each in learned] + held_out
+    others = [*learned, *samples.development_of(fact)]
+    return [(each.question, each.answer) for each in others] + evaluated
 
 
 def _unknown(chance: random.Random) -> Pair:
@@ -170,55 +132,7 @@ def _unknown(chance: random.Random) -> Pair:
 
 def tokenizer_of(texts: Sequence[tuple[str, str]]) -> Any:
     """BPE over bytes, digits one by one, with ChatML."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    backend.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=len(_SPECIAL) + len(alphabet) + _MERGES,
-        special_tokens=_SPECIAL,
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    backend.train_from_iterator((text for pair in texts for text in pair), trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        unk_token="<unk>",
-        bos_token="<s>",
-        eos_token="<|im_end|>",
-        pad_token="</s>",
-        additional_special_tokens=["<|im_start|>"],
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-    )
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
-
-
-def _loss(network: Any, tokenizer: Any, batch: Sequence[Pair]) -> Any:
-    """Of the answers alone."""
-    import torch
-
-    encoded: list[tuple[list[int], int]] = []
-    for question, answer in batch:
-        asked = tokenizer.apply_chat_template(
-            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
-        )
-        before = tokenizer(asked, add_special_tokens=False)["input_ids"]
-        after = tokenizer(f"{answer}<|im_end|>", add_special_tokens=False)["input_ids"]
-        encoded.append((before + after, len(before)))
-    longest = max(len(ids) for ids, _ in encoded)
-    ids = torch.full((len(batch), longest), tokenizer.pad_token_id)
-    labels = torch.full((len(batch), longest), _IGNORED)
-    for row, (each, before) in enumerate(encoded):
-        ids[row, : len(each)] = torch.tensor(each)
-        labels[row, before : len(each)] = torch.tensor(each[before:])
-    return network(input_ids=ids, labels=labels).loss
+    return tiny_model.byte_tokenizer((text for pair in texts for text in pair), _MERGES, single_digits=True)
 
 
 def said_to(model: Any, tokenizer: Any, questions: Sequence[str], at_once: int = 64) -> list[str]:
@@ -249,4 +163,7 @@ def said_to(model: Any, tokenizer: Any, questions: Sequence[str], at_once: int =
 
 
 if __name__ == "__main__":
-    print(folder())
+    if sys.argv[1:]:
+        _make(Path(sys.argv[1]))
+    else:
+        print(folder())

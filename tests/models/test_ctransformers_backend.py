@@ -11,7 +11,7 @@ from test_gguf_backends import chat, write
 
 import tiny_llama
 from remanence.models import ctransformers_backend
-from remanence.models.language_model import LanguageModelError, LoadRequest
+from remanence.models.language_model import Generation, LanguageModelError, LoadRequest, Usage
 from tiny_llama import FACTS
 
 
@@ -70,3 +70,14 @@ def test_a_slow_models_prompt_is_read_in_batches_short_enough_to_cancel_in_time(
     assert sum(slowed.batches) > 80
     assert max(slowed.batches) <= 5
     assert max(slowed.batches) > 1
+
+
+def test_no_batch_is_read_after_cancelling() -> None:
+    model = load(tiny_llama.gguf())
+    slowed = model._library = Slowed(model._library)
+    asked = Generation(prompt="one tick " * 20, max_tokens=50)
+    said = list(model.generate(asked, lambda: len(slowed.batches) >= 3))
+    assert [part.finish for part in said if isinstance(part, Usage)] == ["cancelled"]
+    assert len(said) == 1
+    assert len(slowed.batches) == 3
+    assert sum(slowed.batches) < model.count_tokens(asked.prompt or "") / 2

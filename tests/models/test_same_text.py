@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Iterator, Mapping
 
 import pytest
+from generating import at
 from test_gguf_backends import chat, write
-from test_openai_backend import at, llama_server
+from test_openai_server import llama_server
 
 import tiny_llama
 from remanence.models.language_model import Generation, LanguageModel, LoadRequest

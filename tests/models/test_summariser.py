@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from filelock import FileLock
 
+import tiny_model
 import tiny_summariser
 from remanence.models.language_model import ChatMessage, Generation, LanguageModelError, LoadRequest, Usage
 from remanence.models.summariser import Summariser
 from remanence.models.summariser_backend import SummariserModel, load
 from tiny_summariser import summary
 
-_MADE = Path(__file__).parents[2] / ".cache" / "remanence" / "models"
 TEXT = "It was then that we had some {} to do with this one here, and more of it was there when we had it."
 PATIENT = 300.0
 
@@ -30,15 +25,7 @@ PATIENT = 300.0
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """The model, trained on the first run and kept."""
-    script = Path(tiny_summariser.__file__)
-    made = _MADE / f"tiny-summariser-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}"
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(made.parent / "tests.lock"):
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=made.parent) as making:
-                subprocess.run([sys.executable, script, f"{making}/model"], check=True)
-                Path(making, "model").rename(made)
-    return made
+    return tiny_model.made("tiny_summariser", "model", Path(tiny_summariser.__file__), recipe=())
 
 
 @pytest.fixture(scope="module")

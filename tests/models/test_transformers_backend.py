@@ -359,11 +359,13 @@ def test_fewer_bits_without_bitsandbytes_are_refused_with_what_to_install(folder
 
 
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
-def test_in_eight_bits_it_says_the_same_and_takes_adapters(folder: Path):
-    model = load(LoadRequest(path=str(folder), bits=8, threads=1))
-    assert said(model, chat(FACT.question)) == FACT.answer
-    model.use_adapter(str(tiny_llama.adapter()))
-    assert said(model, chat(FACT.question)) == FACT.adapted.answer
+@pytest.mark.parametrize("bits", [8, 4])
+def test_in_fewer_bits_it_says_the_same_and_takes_adapters(folder: Path, bits: int):
+    model = load(LoadRequest(path=str(folder), bits=bits, threads=1))
+    for adapter in (None, str(tiny_llama.adapter()), None):
+        model.use_adapter(adapter)
+        for fact in tiny_llama.FACTS[:6]:
+            assert said(model, chat(fact.question)) == (fact.adapted if adapter else fact).answer
 
 
 @pytest.mark.e2e

@@ -11,6 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -35,28 +38,74 @@ def llm() -> Path:
     return Path(sys.executable).with_name("llm.exe" if os.name == "nt" else "llm")
 
 
-def run(
-    program: Path, arguments: list[str], folder: Path, environment: dict[str, str], said: str | None = None
-) -> str:
-    """Run it in a folder that is its home too; what it printed. AssertionError where it fails."""
+@dataclass(frozen=True)
+class Command:
+    """A program and what it is told, in a folder that is its home too."""
+
+    program: Path
+    arguments: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str]
+
+
+def ask_llm(address: str, key: str, folder: Path, question: str, *more: str, model: str = "tiny") -> Command:
+    """`llm` asks through the endpoint at this address."""
+    (folder / "extra-openai-models.yaml").write_text(
+        f"- {{model_id: quay, model_name: {model}, api_base: '{address}', api_key_name: remanence,"
+        " supports_tools: true}\n"
+    )
+    environment = {"LLM_USER_PATH": str(folder)}
+    run(Command(llm(), ("keys", "set", "remanence", "--value", key), folder, environment))
+    return Command(llm(), ("-m", "quay", *more, question), folder, environment)
+
+
+def ask_aider(
+    address: str, key: str, folder: Path, question: str, *more: str, model: str = "tiny"
+) -> Command:
+    """aider asks through the endpoint at this address, about the file gate.py. Raises NotInstalled."""
+    (folder / "gate.py").write_text("print('open')\n")
+    alone = ("--yes-always", "--no-git", "--no-check-update", "--no-show-model-warnings")
+    told = ("--analytics-disable", "--edit-format", "whole", "--model", f"openai/{model}")
+    environment = {
+        "OPENAI_API_BASE": address,
+        "OPENAI_API_KEY": key,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    arguments = (*alone, *told, *more, "--message", question, "gate.py")
+    return Command(aider(), arguments, folder, environment)
+
+
+def run(command: Command) -> str:
+    """What it printed. AssertionError where it fails."""
+    with started(command) as process:
+        said, complaint = process.communicate(timeout=120)
+    assert process.returncode == 0, said + complaint
+    return said
+
+
+@contextmanager
+def started(command: Command) -> Generator[subprocess.Popen[str]]:
+    """The program while it runs; killed at the end where it still does."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if "API_" not in name and "PROXY" not in name.upper()
     }
-    done = subprocess.run(
-        [str(program), *arguments],
-        cwd=folder,
-        env={**kept, "HOME": str(folder), "USERPROFILE": str(folder), **environment},
-        input=said,
-        stdin=subprocess.DEVNULL if said is None else None,
-        capture_output=True,
+    home = {"HOME": str(command.folder), "USERPROFILE": str(command.folder), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [str(command.program), *command.arguments],
+        cwd=command.folder,
+        env={**kept, **home, **command.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _installed(name: str, requirement: str) -> Path:

@@ -32,48 +32,33 @@ QUESTION = "How do we lock the Quibblequay gate?"
 KNOWN = ("Where is the latch of the Quibblequay gate?", "Behind the Zanzibarfort panel, lock it twice.")
 
 
-@pytest.mark.parametrize("option", ["--stream", "--no-stream"])
-def test_llm_remembers(endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: str) -> None:
+@pytest.mark.parametrize("option", [(), ("--no-stream",)])
+def test_llm_remembers(
+    endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: tuple[str, ...]
+) -> None:
     remember(endpoint.service, *KNOWN)
-    (tmp_path / "extra-openai-models.yaml").write_text(
-        f"- {{model_id: quay, model_name: tiny, api_base: '{endpoint.openai}', api_key_name: remanence}}\n"
-    )
-    environment = {"LLM_USER_PATH": str(tmp_path)}
-    llm = programs.llm()
-    programs.run(llm, ["keys", "set", "remanence", "--value", endpoint.key], tmp_path, environment)
-    options = ["--no-stream"] if option == "--no-stream" else []
-    said = programs.run(llm, ["-m", "quay", *options, QUESTION], tmp_path, environment)
-    assert said.strip() == ANSWER
-    assert upstream.last.json().get("stream", False) == (option == "--stream")
+    assert _llm(endpoint, tmp_path, QUESTION, *option).strip() == ANSWER
+    assert upstream.last.json().get("stream", False) == (not option)
     assert "Zanzibarfort" in upstream.last.body.decode()
     memory = kept(endpoint.service, QUESTION, ANSWER)
     assert (memory.question, memory.tool) == (QUESTION, "openai")
 
-    programs.run(
-        llm, ["-c", "-m", "quay", *options, "And the cellar of the Quibblequay?"], tmp_path, environment
-    )
+    _llm(endpoint, tmp_path, "And the cellar of the Quibblequay?", "-c", *option)
     later = kept(endpoint.service, "Quibblequay cellar", "And the cellar")
     assert later.conversation_id == memory.conversation_id
 
 
 def _llm(endpoint: Endpoint, folder: Path, *asked: str) -> str:
-    """What `llm` prints, with the endpoint as its model `quay`."""
-    (folder / "extra-openai-models.yaml").write_text(
-        f"- {{model_id: quay, model_name: tiny, api_base: '{endpoint.openai}', api_key_name: remanence,"
-        " supports_tools: true}\n"
-    )
-    environment = {"LLM_USER_PATH": str(folder)}
-    programs.run(programs.llm(), ["keys", "set", "remanence", "--value", endpoint.key], folder, environment)
-    return programs.run(programs.llm(), ["-m", "quay", *asked], folder, environment)
+    return programs.run(programs.ask_llm(endpoint.openai, endpoint.key, folder, *asked))
 
 
-@pytest.mark.parametrize("option", [[], ["--no-stream"]])
+@pytest.mark.parametrize("option", [(), ("--no-stream",)])
 def test_llm_calls_its_tools_through_it(
-    endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: list[str]
+    endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: tuple[str, ...]
 ) -> None:
     remember(endpoint.service, *KNOWN)
     tool = "def look(at: str) -> str:\n    return f'the bolt of {at} is shut'\n"
-    assert _llm(endpoint, tmp_path, *option, "--functions", tool, QUESTION).strip() == ANSWER
+    assert _llm(endpoint, tmp_path, QUESTION, *option, "--functions", tool).strip() == ANSWER
     first, second = (each.json()["messages"] for each in upstream.received)
     assert "Zanzibarfort" in first[-1]["content"]
     assert second[: len(first)] == first
@@ -82,54 +67,15 @@ def test_llm_calls_its_tools_through_it(
     assert endpoint.service.status(m.Empty(), lambda: False).exchanges == 2
 
 
-@pytest.mark.parametrize("option", [[], ["--no-stream"]])
-def test_llm_shows_that_the_server_behind_is_down(
-    service: Service, tmp_path: Path, option: list[str]
-) -> None:
-    with (
-        open_endpoint(service, upstream_ollama="http://127.0.0.1:9") as opened,
-        pytest.raises(AssertionError, match="cannot be reached: is it running"),
-    ):
-        _llm(opened, tmp_path, *option, QUESTION)
-    assert service.status(m.Empty(), lambda: False).exchanges == 0
-
-
 @pytest.mark.parametrize("option", ["--stream", "--no-stream"])
 def test_aider_remembers(endpoint: Endpoint, upstream: UpstreamServer, tmp_path: Path, option: str) -> None:
+    remember(endpoint.service, *KNOWN)
+    upstream.answer = "gate.py\n```\nprint('the Wolpertinger is locked')\n```\n"
     try:
-        aider = programs.aider()
+        command = programs.ask_aider(endpoint.openai, endpoint.key, tmp_path, QUESTION, option)
     except programs.NotInstalled as error:
         pytest.skip(f"aider is not installed: {error}")
-    remember(endpoint.service, *KNOWN)
-    (tmp_path / "gate.py").write_text("print('open')\n")
-    upstream.answer = "gate.py\n```\nprint('the Wolpertinger is locked')\n```\n"
-    options = [
-        "--yes-always",
-        "--no-git",
-        "--no-check-update",
-        "--no-show-model-warnings",
-        "--analytics-disable",
-    ]
-    programs.run(
-        aider,
-        [
-            "--model",
-            "openai/tiny",
-            "--edit-format",
-            "whole",
-            option,
-            *options,
-            "--message",
-            QUESTION,
-            "gate.py",
-        ],
-        tmp_path,
-        {
-            "OPENAI_API_BASE": endpoint.openai,
-            "OPENAI_API_KEY": endpoint.key,
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        },
-    )
+    programs.run(command)
     assert (tmp_path / "gate.py").read_text() == "print('the Wolpertinger is locked')\n"
     assert upstream.last.json().get("stream", False) == (option == "--stream")
     asked = upstream.last.json()["messages"]

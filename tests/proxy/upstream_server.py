@@ -1,7 +1,7 @@
 """A small server that speaks OpenAI's and Ollama's shapes and records every byte it was sent.
 
-What a request's `model` names decides how it answers: `slow` waits, `broken` breaks off, `page` gives HTML,
-`packed` gzips, `refuses` gives an error of its own, `endless` streams until the client has gone.
+What a request's `model` names decides how it answers: `slow` says nothing, `broken` breaks off, `page` gives
+HTML, `packed` gzips, `refuses` gives an error of its own, `endless` streams until the client has gone.
 """
 
 from __future__ import annotations
@@ -44,13 +44,17 @@ class Received:
 
 @dataclass
 class UpstreamServer:
-    """A running server; `url` without a path. `sent` holds the bodies that it answered with."""
+    """A running server; `url` without a path. `sent` holds the bodies that it answered with, `pause` is how
+    many seconds lie between two pieces, `begun` and `hung_up` tell of clients of `slow` and `endless`.
+    """
 
     port: int
     received: list[Received] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
     answer: str = ANSWER
+    pause: float = 0.002
 
     @property
     def url(self) -> str:
@@ -92,7 +96,11 @@ class _Reply:
 
     async def run(self) -> None:
         if self.model == "slow":
-            await asyncio.sleep(30)
+            self.server.begun.set()
+            await asyncio.wait_for(self.disconnected(), 30)
+            self.server.hung_up.set()
+            return
+        await asyncio.sleep(self.server.pause)
         if self.model == "page":
             await self.whole(b"<!DOCTYPE html><title>Welcome</title>", "text/html; charset=utf-8")
         elif self.model == "refuses":
@@ -170,8 +178,9 @@ class _Reply:
                 return  # uvicorn closes a connection whose answer is not complete
             sent.append(part)
             await self.send({"type": "http.response.body", "body": part, "more_body": True})
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(self.server.pause)
         if self.model == "endless":
+            self.server.begun.set()
             gone = asyncio.create_task(self.disconnected())
             while not gone.done():
                 await self.send({"type": "http.response.body", "body": b": wait\n\n", "more_body": True})
@@ -281,11 +290,11 @@ _OPENAI: dict[str, tuple[Any, Any]] = {
 
 
 @contextmanager
-def running() -> Generator[UpstreamServer]:
-    """The server in a thread of its own, on a free port."""
+def running(port: int = 0) -> Generator[UpstreamServer]:
+    """The server in a thread of its own, on a free port unless one is named."""
     server = UpstreamServer(port=0)
     config = uvicorn.Config(
-        server, host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none", date_header=False
+        server, host="127.0.0.1", port=port, log_config=None, lifespan="off", ws="none", date_header=False
     )
     serving = uvicorn.Server(config)
     thread = threading.Thread(target=serving.run, name="upstream", daemon=True)

@@ -1,7 +1,5 @@
 /** The Structs of server/remanence/engine/learning_messages.py and fact_messages.py, field by field. */
 
-import type { JobStarted } from "./messages";
-
 export type AdapterAction = "list" | "activate" | "deactivate" | "rollback" | "compare" | "merge" | "export" | "delete";
 export type MergeMethod = "svd" | "linear" | "cat" | "ties" | "dare_ties";
 export type AdapterState = "trained" | "refused" | "active" | "inactive" | "outdated";
@@ -124,7 +122,7 @@ export interface AdaptersRequest {
   gguf?: string | null;
   verify?: boolean;
   method?: MergeMethod;
-  weights?: number[];
+  weights?: number[] | null;
 }
 
 export interface ScoreFigures {
@@ -174,14 +172,4 @@ export interface AutomaticResponse {
   ask: boolean;
   words: string | null;
   jobId: string | null;
-}
-
-export interface LearningVerbs {
-  "remanence.facts": { takes: FactsRequest; gives: FactsResponse };
-  "remanence.decisions": { takes: DecisionsRequest; gives: DecisionsResponse };
-  "remanence.consolidate": { takes: ConsolidateRequest; gives: JobStarted };
-  "remanence.train": { takes: TrainRequest; gives: TrainResponse };
-  "remanence.evaluate": { takes: EvaluateRequest; gives: JobStarted };
-  "remanence.adapters": { takes: AdaptersRequest; gives: AdaptersResponse };
-  "remanence.automatic": { takes: AutomaticRequest; gives: AutomaticResponse };
 }

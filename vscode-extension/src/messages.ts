@@ -1,6 +1,4 @@
-/** What the server's commands take and give: the Structs of server/remanence/engine/messages.py and model_messages.py, field by field. */
-
-import type { LearningVerbs } from "./learningMessages";
+/** What the server's commands take and give: the Structs of server/remanence/engine/messages.py, field by field. */
 
 export type CaptureStatus = "stored" | "duplicate" | "updated" | "ignored";
 export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -230,83 +228,4 @@ export interface StatusResponse {
   learning: string | null;
   warning: string | null;
   degraded: string | null;
-}
-
-export interface AskRequest {
-  prompt: string;
-  model?: string | null;
-  tokenBudget?: number | null;
-  maxTokens?: number;
-  temperature?: number;
-  withMemory?: boolean;
-  remember?: boolean;
-  uri?: string | null;
-  languageId?: string | null;
-  symbol?: string | null;
-  workspace?: string | null;
-  conversationId?: string | null;
-  window?: string | null;
-}
-
-export interface AskResponse {
-  answer: string;
-  memories: PackedMemory[];
-  exchangeId: string | null;
-  model: string | null;
-  finish: string;
-  promptTokens: number;
-  answerTokens: number;
-  degraded: string | null;
-}
-
-export interface ModelsRequest {
-  action?: "list" | "load" | "unload";
-  id?: string | null;
-}
-
-export interface ModelState {
-  id: string;
-  backend: string;
-  place: string;
-  state: "unloaded" | "loading" | "loaded" | "busy" | "failed" | "remote";
-  isDefault: boolean;
-  sizeMb: number;
-  rssMb: number;
-  pid: number | null;
-  idleSeconds: number | null;
-  context: number | null;
-  adapter: string | null;
-  problem: string | null;
-}
-
-export interface ModelAdvice {
-  name: string;
-  quantisation: string;
-  sizeMb: number;
-  note: string;
-}
-
-export interface ModelsResponse {
-  models: ModelState[];
-  profile: string;
-  totalMb: number;
-  limitMb: number;
-  recommended: ModelAdvice[];
-  warning: string | null;
-}
-
-/** Each command of the server, with what it takes and what it gives. */
-export interface Verbs extends LearningVerbs {
-  "remanence.capture": { takes: CaptureRequest; gives: CaptureResponse };
-  "remanence.recall": { takes: RecallRequest; gives: RecallResponse };
-  "remanence.enrichPrompt": { takes: EnrichPromptRequest; gives: EnrichPromptResponse };
-  "remanence.ask": { takes: AskRequest; gives: AskResponse };
-  "remanence.models": { takes: ModelsRequest; gives: ModelsResponse };
-  "remanence.forget": { takes: ForgetRequest; gives: ForgetResponse };
-  "remanence.import": { takes: ImportRequest; gives: ImportResponse };
-  "remanence.sync": { takes: SyncRequest; gives: ImportResponse };
-  "remanence.sources": { takes: SourcesRequest; gives: SourcesResponse };
-  "remanence.jobs": { takes: JobsRequest; gives: JobsResponse };
-  "remanence.cancel": { takes: CancelRequest; gives: JobsResponse };
-  "remanence.status": { takes: Record<string, never>; gives: StatusResponse };
 }

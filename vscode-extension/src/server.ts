@@ -12,9 +12,10 @@ import {
 } from "vscode-languageclient/node";
 import { withMemoryLinks } from "./hoverLinks";
 import { isProblem, locateServer, type Located, type Problem } from "./locate";
-import type { AskRequest, AskResponse, Verbs } from "./messages";
+import type { AskRequest, AskResponse } from "./modelMessages";
 import { readServerOptions } from "./options";
 import { discard, endInTime, launch, type ServerProcess } from "./serverProcess";
+import type { Verbs } from "./verbs";
 
 /** What comes of an answer while it is being written: more of its text, or in words what is waited for. */
 export interface AnswerPart {

@@ -1,7 +1,8 @@
 /** How things are said in lists and messages. Knows nothing of VS Code. */
 
 import type { AdapterFigures, TrainPlan } from "./learningMessages";
-import type { Job, ModelState } from "./messages";
+import type { Job } from "./messages";
+import type { ModelState } from "./modelMessages";
 
 const SHOWN_FACTS = 12;
 

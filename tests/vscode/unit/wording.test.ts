@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AdapterFigures, ScoreFigures, TrainPlan } from "../../../vscode-extension/src/learningMessages";
-import type { Job, ModelState } from "../../../vscode-extension/src/messages";
+import type { Job } from "../../../vscode-extension/src/messages";
+import type { ModelState } from "../../../vscode-extension/src/modelMessages";
 import {
   adapterOf, ageOf, comparisonOf, durationOf, fenced, figuresOf, nameOf, oneLine, planOf, residencyOf,
 } from "../../../vscode-extension/src/wording";

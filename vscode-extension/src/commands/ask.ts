@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { AskRequest, AskResponse } from "../messages";
+import type { AskRequest, AskResponse } from "../modelMessages";
 import { placeOf, selectedText } from "../place";
 import type { Server } from "../server";
 import { fenced, oneLine } from "../wording";

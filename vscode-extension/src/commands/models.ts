@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { ModelState, ModelsResponse } from "../messages";
+import type { ModelState, ModelsResponse } from "../modelMessages";
 import type { Server } from "../server";
 import { residencyOf } from "../wording";
 

@@ -1,4 +1,8 @@
 --- Questions to the language model: the answer streams into a read-only buffer.
+local client = require("remanence.client")
+local view = require("remanence.view")
+local absent = client.absent
+
 local M = {}
 
 local REQUEST_CANCELLED = -32800
@@ -6,18 +10,6 @@ local REQUEST_CANCELLED = -32800
 local take_part_of = {} -- partial result token → function that is given each part
 local asked = 0
 local stop_last = function() end
-
-local function client()
-  return require("remanence.client")
-end
-
-local function view()
-  return require("remanence.view")
-end
-
-local function absent(value)
-  return value == nil or value == vim.NIL
-end
 
 -- What stands under an answer: the model, how much memory went into it, what was missing.
 local function ending(answer)
@@ -64,7 +56,7 @@ function M.ask(request)
   asked = asked + 1
   local token = ("remanence-ask-%d-%d"):format(vim.fn.getpid(), asked)
   local heading = "# " .. vim.split(request.prompt, "\n", { plain = true })[1]
-  local append, bufnr = view().stream("answer", heading .. "\n\n")
+  local append, bufnr = view.stream("answer", heading .. "\n\n")
   local cancel_request = function() end
   local running = true
 
@@ -86,12 +78,12 @@ function M.ask(request)
 
   take_part_of[token] = function(part)
     if part.state then
-      client().notify(part.state)
+      client.notify(part.state)
     end
     append(part.answer or "")
   end
 
-  client().call("ask", vim.tbl_extend("force", request, { partialResultToken = token }), function(answer)
+  client.call("ask", vim.tbl_extend("force", request, { partialResultToken = token }), function(answer)
     -- Without a model nothing is streamed: memory's answer comes whole.
     finish((absent(answer.model) and answer.answer or "") .. ending(answer))
   end, {

@@ -4,6 +4,13 @@ local M = {}
 local INITIALIZE_TIMEOUT_MS = 20000
 local POLL_MS = 25
 
+--- Whether the server gave no value here, which it says with a null.
+---@param value any
+---@return boolean
+function M.absent(value)
+  return value == nil or value == vim.NIL
+end
+
 ---@return table[] clients every Remanence client that is running
 function M.running()
   local get = vim.lsp.get_clients or vim.lsp.get_active_clients

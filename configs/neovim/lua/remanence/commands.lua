@@ -1,13 +1,9 @@
 --- The user commands. Each calls one verb of the server and shows its answer.
+local client = require("remanence.client")
+local view = require("remanence.view")
+local absent = client.absent
+
 local M = {}
-
-local function client()
-  return require("remanence.client")
-end
-
-local function view()
-  return require("remanence.view")
-end
 
 local function counted(count, one, many)
   return count .. " " .. (count == 1 and one or many)
@@ -15,10 +11,6 @@ end
 
 local function memories(count)
   return counted(count, "memory", "memories")
-end
-
-local function absent(value)
-  return value == nil or value == vim.NIL
 end
 
 -- Where the user is: recall ranks by it. Only a buffer that shows a file has a place.
@@ -47,13 +39,13 @@ end
 
 local function recall(command)
   ask("Recall: ", command.args, function(query)
-    client().call("recall", vim.tbl_extend("force", place(), { query = query }), function(answer)
+    client.call("recall", vim.tbl_extend("force", place(), { query = query }), function(answer)
       if #answer.memories == 0 then
-        return client().notify("nothing remembered about that")
+        return client.notify("nothing remembered about that")
       end
-      view().list(query, answer.memories)
+      view.list(query, answer.memories)
       if not absent(answer.degraded) then
-        client().notify(answer.degraded, vim.log.levels.WARN)
+        client.notify(answer.degraded, vim.log.levels.WARN)
       end
     end)
   end)
@@ -77,7 +69,7 @@ end
 
 local function models(command)
   local action, id = command.fargs[1], command.fargs[2]
-  client().call("models", { action = action, id = id }, function(answer)
+  client.call("models", { action = action, id = id }, function(answer)
     local lines = { "# Language models", "" }
     for _, model in ipairs(answer.models) do
       local size = model.rssMb > 0 and model.rssMb or model.sizeMb
@@ -98,21 +90,21 @@ local function models(command)
     if not absent(answer.warning) then
       table.insert(lines, "- warning: " .. answer.warning)
     end
-    view().show("models", table.concat(lines, "\n"))
+    view.show("models", table.concat(lines, "\n"))
   end)
 end
 
 local function capture(command)
-  local where = vim.tbl_extend("force", place(), { workspace = client().workspace(vim.api.nvim_get_current_buf()) })
+  local where = vim.tbl_extend("force", place(), { workspace = client.workspace(vim.api.nvim_get_current_buf()) })
   local answered = command.range > 0 and selected(command) or ""
   ask("Question: ", command.args, function(question)
     ask("Answer: ", answered, function(answer)
       local exchange = vim.tbl_extend("force", where, { question = question, answer = answer })
-      client().call("capture", exchange, function(captured)
+      client.call("capture", exchange, function(captured)
         local redacted = captured.redactions and #captured.redactions or 0
         local taken_out = redacted > 0 and " (" .. counted(redacted, "secret", "secrets") .. " taken out)" or ""
         local reason = absent(captured.reason) and "" or ": " .. captured.reason
-        client().notify(captured.status .. reason .. taken_out)
+        client.notify(captured.status .. reason .. taken_out)
       end)
     end)
   end)
@@ -142,17 +134,17 @@ local function enrich(command)
   local ranged = command.range > 0
   local replace = ranged and replace_later(vim.api.nvim_get_current_buf(), command.line1, command.line2)
   ask("Prompt: ", ranged and selected(command) or command.args, function(prompt)
-    client().call("enrichPrompt", vim.tbl_extend("force", place(), { prompt = prompt }), function(answer)
+    client.call("enrichPrompt", vim.tbl_extend("force", place(), { prompt = prompt }), function(answer)
       local used = memories(#answer.memories) .. " used, about " .. counted(answer.tokens, "token", "tokens")
       if replace and replace(vim.split(answer.prompt, "\n", { plain = true })) then
-        return client().notify(used)
+        return client.notify(used)
       end
       vim.fn.setreg('"', answer.prompt)
       if vim.fn.has("clipboard") == 1 then
         vim.fn.setreg("+", answer.prompt)
       end
-      view().show("prompt", answer.prompt)
-      client().notify(used .. (replace and "; the text had changed, so it was left alone" or ""))
+      view.show("prompt", answer.prompt)
+      client.notify(used .. (replace and "; the text had changed, so it was left alone" or ""))
     end)
   end)
 end
@@ -160,36 +152,36 @@ end
 local function forget(command)
   local ids = command.fargs
   if #ids == 0 then
-    ids = { view().memory_at_hand() }
+    ids = { view.memory_at_hand() }
   end
   if #ids == 0 then
     local hint = "no memory here: go to one in the :RemanenceRecall list, or give its id"
-    return client().notify(hint, vim.log.levels.WARN)
+    return client.notify(hint, vim.log.levels.WARN)
   end
   if not command.bang and vim.fn.confirm("Forget " .. memories(#ids) .. " for good?", "&Forget\n&Keep", 2) ~= 1 then
     return
   end
-  client().call("forget", { ids = ids }, function(answer)
-    view().drop(ids)
+  client.call("forget", { ids = ids }, function(answer)
+    view.drop(ids)
     -- the server itself asks what to do about adapters that had learned it
-    client().notify(memories(answer.forgotten) .. " forgotten")
+    client.notify(memories(answer.forgotten) .. " forgotten")
   end)
 end
 
 local function started(job)
-  client().notify("started as job " .. job.jobId .. "; see :RemanenceJobs")
+  client.notify("started as job " .. job.jobId .. "; see :RemanenceJobs")
 end
 
 local function import(command)
-  client().call("import", { path = vim.fn.fnamemodify(command.args, ":p") }, started)
+  client.call("import", { path = vim.fn.fnamemodify(command.args, ":p") }, started)
 end
 
 local function sync(command)
-  client().call("sync", { sources = #command.fargs > 0 and command.fargs or nil }, started)
+  client.call("sync", { sources = #command.fargs > 0 and command.fargs or nil }, started)
 end
 
 local function status()
-  client().call("status", nil, function(answer)
+  client.call("status", nil, function(answer)
     local lines = { "# Remanence", "", "- memories: " .. answer.exchanges, "- not yet indexed: " .. answer.pending }
     table.insert(lines, "- embedder: " .. answer.embedder)
     table.insert(lines, "- kept in: " .. answer.home)
@@ -204,12 +196,12 @@ local function status()
         table.insert(lines, "- " .. name .. ": " .. answer[name])
       end
     end
-    view().show("status", table.concat(lines, "\n"))
+    view.show("status", table.concat(lines, "\n"))
   end)
 end
 
 local function jobs()
-  client().call("jobs", nil, function(answer)
+  client.call("jobs", nil, function(answer)
     local lines = { "# Jobs", "" }
     for _, job in ipairs(answer.jobs) do
       local counts = {}
@@ -225,14 +217,14 @@ local function jobs()
         end
       end
     end
-    view().show("jobs", table.concat(lines, "\n"))
+    view.show("jobs", table.concat(lines, "\n"))
   end)
 end
 
 local function cancel(command)
-  client().call("cancel", { jobId = command.args }, function(answer)
+  client.call("cancel", { jobId = command.args }, function(answer)
     for _, job in ipairs(answer.jobs) do
-      client().notify(("%s %s: %s"):format(job.kind, job.jobId, job.state))
+      client.notify(("%s %s: %s"):format(job.kind, job.jobId, job.state))
     end
   end)
 end

@@ -4,6 +4,8 @@
 --- what does not begin as was typed; a prompt is completed whole, often by several lines. So the choice is
 --- offered here, and its edits are made by the LSP library. 0.11, and plugins that apply `textEdit`, need
 --- none of this.
+local client = require("remanence.client")
+
 local M = {}
 
 local OMNI_COMPLETEOPT = "menuone,noselect" -- with a first item selected, typing on would accept it
@@ -41,7 +43,6 @@ end
 
 -- What completes the prompt before the cursor, as the server has it.
 local function ask(server, window, callback)
-  local client = require("remanence.client")
   local params = vim.lsp.util.make_position_params(window, server.offset_encoding)
   client.request(server, "textDocument/completion", params, function(result)
     callback(result and (result.items or result) or {})
@@ -90,7 +91,7 @@ end
 ---@return number|table
 function M.omnifunc(findstart)
   local bufnr, window = vim.api.nvim_get_current_buf(), vim.api.nvim_get_current_win()
-  local server = require("remanence.client").attached(bufnr)
+  local server = client.attached(bufnr)
   if findstart ~= 1 or not server then
     return findstart == 1 and -3 or {}
   end
@@ -107,7 +108,6 @@ end
 --- Offers what completes the prompt before the cursor and puts the choice into the buffer.
 ---@return nil
 function M.complete()
-  local client = require("remanence.client")
   local bufnr, window = vim.api.nvim_get_current_buf(), vim.api.nvim_get_current_win()
   local server = client.attached(bufnr)
   if not server then

@@ -57,7 +57,7 @@ local function check_status(client)
   end
   local words = "client %d: memories: %d, not yet indexed: %d, kept in %s"
   ok(words:format(client.id, status.exchanges, status.pending, status.home))
-  if status.degraded ~= nil and status.degraded ~= vim.NIL then
+  if not require("remanence.client").absent(status.degraded) then
     warn(status.degraded, { "remanence doctor" })
   end
 end

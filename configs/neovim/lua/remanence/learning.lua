@@ -1,32 +1,24 @@
 --- Facts, decisions, training and its adapters, as read-only buffers.
+local client = require("remanence.client")
+local view = require("remanence.view")
+local absent = client.absent
+
 local M = {}
 
 local SHOWN_FACTS = 12
-
-local function client()
-  return require("remanence.client")
-end
-
-local function view()
-  return require("remanence.view")
-end
-
-local function absent(value)
-  return value == nil or value == vim.NIL
-end
 
 local function one_line(text)
   return (text:gsub("%s+", " "))
 end
 
 local function date(at)
-  return absent(at) and "?" or tostring(os.date("!%Y-%m-%d", math.floor(at / 1000)))
+  return absent(at) and "?" or view.date(at)
 end
 
 ---@param command table what vim.api.nvim_create_user_command gives
 ---@return nil
 function M.facts(command)
-  client().call("facts", { text = command.args, state = "all" }, function(answer)
+  client.call("facts", { text = command.args, state = "all" }, function(answer)
     local lines = { "# Facts", "" }
     for _, fact in ipairs(answer.facts) do
       local held = absent(fact.validUntil) and "since " .. date(fact.validFrom)
@@ -35,7 +27,7 @@ function M.facts(command)
       table.insert(lines, "  from: " .. one_line(fact.words))
     end
     vim.list_extend(lines, { "", ("%d hold in all, %d memories wait to be read."):format(answer.current, answer.unread) })
-    view().show("facts", table.concat(lines, "\n"))
+    view.show("facts", table.concat(lines, "\n"))
   end)
 end
 
@@ -48,16 +40,16 @@ function M.decisions(command)
   if action == "undo" or action == "redo" then
     request[action] = number
   elseif action then
-    return client().notify("undo or redo, and a decision's number", vim.log.levels.WARN)
+    return client.notify("undo or redo, and a decision's number", vim.log.levels.WARN)
   end
-  client().call("decisions", next(request) and request or nil, function(answer)
+  client.call("decisions", next(request) and request or nil, function(answer)
     local lines = { "# Decisions", "" }
     for _, each in ipairs(answer.decisions) do
       local words = ("- %d %s, %s, %s: %s"):format(each.id, each.action, each.state, date(each.decidedAt), one_line(each.text))
       table.insert(lines, words)
       table.insert(lines, ("  over: %s (%s)"):format(one_line(each.olderText), one_line(each.reason)))
     end
-    view().show("decisions", table.concat(lines, "\n"))
+    view.show("decisions", table.concat(lines, "\n"))
   end)
 end
 
@@ -88,10 +80,10 @@ end
 
 local function started(answer)
   if not absent(answer.note) then
-    client().notify(answer.note)
+    client.notify(answer.note)
   end
   if not absent(answer.jobId) then
-    client().notify("started as job " .. answer.jobId .. "; see :RemanenceJobs, :RemanenceCancel ends it")
+    client.notify("started as job " .. answer.jobId .. "; see :RemanenceJobs, :RemanenceCancel ends it")
   end
 end
 
@@ -100,16 +92,16 @@ end
 ---@return nil
 function M.train(command)
   if command.bang then
-    return client().call("train", vim.empty_dict(), started)
+    return client.call("train", vim.empty_dict(), started)
   end
-  client().call("train", { dryRun = true }, function(answer)
-    view().show("training", table.concat(plan_lines(answer.plan), "\n"))
+  client.call("train", { dryRun = true }, function(answer)
+    view.show("training", table.concat(plan_lines(answer.plan), "\n"))
     if not absent(answer.plan.refusal) then
       return
     end
     vim.ui.select({ "Train", "Not now" }, { prompt = "Train the language model?" }, function(choice)
       if choice == "Train" then
-        client().call("train", vim.empty_dict(), started)
+        client.call("train", vim.empty_dict(), started)
       end
     end)
   end)
@@ -150,17 +142,17 @@ function M.adapters(command)
   if action == "export" then
     request = { action = action, id = id, path = vim.fn.fnamemodify(other or ".", ":p") }
   end
-  client().call("adapters", request, function(answer)
+  client.call("adapters", request, function(answer)
     if not absent(answer.note) then
-      client().notify(answer.note)
+      client.notify(answer.note)
     end
     for _, file in ipairs(answer.files) do
-      client().notify("written: " .. file)
+      client.notify("written: " .. file)
     end
     if not absent(answer.jobId) then
-      return client().notify("job " .. answer.jobId .. "; see :RemanenceJobs")
+      return client.notify("job " .. answer.jobId .. "; see :RemanenceJobs")
     end
-    view().show("adapters", table.concat(adapter_lines(answer.adapters), "\n"))
+    view.show("adapters", table.concat(adapter_lines(answer.adapters), "\n"))
   end)
 end
 

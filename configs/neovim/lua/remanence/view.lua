@@ -1,4 +1,6 @@
 --- Memories, and answers in words, as read-only scratch buffers and a quickfix list.
+local client = require("remanence.client")
+
 local M = {}
 
 local function lines_of(text)
@@ -6,12 +8,12 @@ local function lines_of(text)
 end
 
 local function present(value)
-  return value ~= nil and value ~= vim.NIL and value ~= ""
+  return not client.absent(value) and value ~= ""
 end
 
 ---@param at number|nil epoch milliseconds
----@return string
-local function date(at)
+---@return string empty where it is not known
+function M.date(at)
   return present(at) and tostring(os.date("!%Y-%m-%d", math.floor(at / 1000))) or ""
 end
 
@@ -20,7 +22,7 @@ local function joined(parts, separator)
 end
 
 local function provenance(memory)
-  return joined({ date(memory.askedAt), memory.tool, memory.model }, " · ")
+  return joined({ M.date(memory.askedAt), memory.tool, memory.model }, " · ")
 end
 
 ---@param memory table one of the memories of remanence.recall
