@@ -73,6 +73,32 @@ def test_jobs_that_end_on_a_full_disk_are_told_of_and_the_next_ones_run(
     assert not jobs.busy()
 
 
+def test_what_a_job_would_have_worked_on_is_discarded_where_it_is_cancelled_before_its_turn(
+    jobs: Jobs,
+) -> None:
+    discarded: list[str] = []
+    jobs.when_unbegun("train", discarded.append)
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def work(control: Control) -> None:
+        begun.release()
+        go_on.wait(10)
+        control.report()
+
+    running = [jobs.start("train", f"running {number}", work) for number in range(2)]
+    assert begun.acquire(timeout=10)
+    assert begun.acquire(timeout=10)
+    waiting = jobs.start("train", "waiting", work)
+    jobs.cancel(waiting.job_id)
+    assert ended(jobs, waiting.job_id).state == "cancelled"
+    assert discarded == ["waiting"]
+    for job in running:
+        jobs.cancel(job.job_id)
+    go_on.set()
+    assert [ended(jobs, job.job_id).state for job in running] == ["cancelled"] * 2
+    assert discarded == ["waiting"]  # who has begun tidies up
+
+
 def test_a_job_can_be_asked_for_though_many_came_after_it(jobs: Jobs) -> None:
     first = jobs.start("import", "{}", lambda control: None)
     for _ in range(60):

@@ -37,6 +37,7 @@ class Control:
         self.record = record
         self.figures: Counter[str] = Counter(record.figures)
         self.cancel_requested = threading.Event()
+        self.has_begun = False
         self._save = save
         self._stopping = stopping
         self.reasons: list[str] = list(record.reasons)
@@ -85,6 +86,7 @@ class Control:
 
 Work = Callable[[Control], None]
 Resume = Callable[[str, str], Work | None]
+Discard = Callable[[str], None]
 
 
 class Jobs:
@@ -95,6 +97,7 @@ class Jobs:
         self._queue: queue.Queue[tuple[Control, Work] | None] = queue.Queue()
         self._live: dict[str, Control] = {}
         self._unrecorded: dict[str, JobRecord] = {}
+        self._discards: dict[str, Discard] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
@@ -109,6 +112,10 @@ class Jobs:
             id=uuid.uuid4().hex[:12], kind=kind, state="queued", request=request, created_at=now_ms()
         )
         return self._enqueue(record, work)
+
+    def when_unbegun(self, kind: str, discard: Discard) -> None:
+        """What becomes of a job of this kind cancelled before its turn: `discard` gets its request."""
+        self._discards[kind] = discard
 
     def take_up(self, resume: Resume) -> None:
         """Queue again what an engine's end interrupted; what cannot be taken up is marked failed."""
@@ -181,6 +188,7 @@ class Jobs:
             control.record = replace(control.record, state="running")
             try:
                 control.report()
+                control.has_begun = True
                 work(control)
             except JobCancelled:
                 if not control.cancel_requested.is_set():  # the engine ends: leave it for the next one
@@ -206,6 +214,8 @@ class Jobs:
             reasons=tuple(control.reasons),
             finished_at=now_ms(),
         )
+        if state == "cancelled" and not control.has_begun:
+            self._discard(ended)
         try:
             self._records.put_job(ended)
         except StoreError as refusal:  # a full disk must not end this thread; the next engine tries again
@@ -215,6 +225,13 @@ class Jobs:
             with self._lock:  # whoever sees that it ended finds it recorded, and the queue free of it
                 self._live.pop(ended.id, None)
             control.record = ended
+
+    def _discard(self, unbegun: JobRecord) -> None:
+        if unbegun.kind in self._discards:
+            try:
+                self._discards[unbegun.kind](unbegun.request)
+            except OSError as refusal:
+                log.error("what job %s would have worked on is still there: %s", unbegun.id, refusal)
 
 
 def as_job(record: JobRecord) -> Job:

@@ -19,7 +19,7 @@ from remanence.engine.automatic_training import AutomaticTraining
 from remanence.engine.forgetting import mark_and_tell
 from remanence.engine.jobs import Control, Jobs, Work
 from remanence.engine.language_models import LanguageModels
-from remanence.engine.learning_material import Enrich
+from remanence.engine.learning_material import Enrich, learned_questions
 from remanence.engine.merging_job import MergeTask, forget_unfinished, read_merge, run_merge
 from remanence.engine.served_adapters import ServedAdapters
 from remanence.engine.training_job import DATASET, TrainingJob, TrainingTask, clear, read_task
@@ -67,7 +67,8 @@ class Learning:
         self._training = TrainingJob(
             database, self.registry, self._runs, enrich, changed, language_models, settings.use
         )
-        self._verb = AdaptersVerb(self.registry, self.served, self._facts, settings, changed)
+        self._verb = AdaptersVerb(self.registry, self.served, settings, changed)
+        jobs.when_unbegun("train", self._clear_unbegun)
         self._automatic = AutomaticTraining(database, training, settings, self.registry, jobs)
 
     # The verbs
@@ -100,7 +101,7 @@ class Learning:
         with self._starting, _in_words():
             if not request.dry_run and (running := self._running()) is not None:
                 return running
-            self.tidy()  # one that was cancelled before its turn came
+            self.tidy()  # one that was cancelled before its turn came, by an engine before this one
             adapter = uuid.uuid4().hex[:8]
             run = self._runs / adapter
             run.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -187,6 +188,9 @@ class Learning:
                 process.kill()
             clear(path)
 
+    def _clear_unbegun(self, request: str) -> None:
+        clear(self._runs / read_task(request).adapter)
+
     def forgotten(self, count: int) -> m.ForgetResponse:
         """After `count` memories were forgotten: the adapters that had learned them, now marked and off, and
         what to do about them, in words. A run that learns one of them is ended."""
@@ -239,15 +243,14 @@ class Learning:
             with _in_words():
                 adapter = self.registry.get(name)
                 control.report(0.1, f"asking {name} with PEFT and in llama.cpp")
-                questions = self._verb.learned_questions(adapter)
-                threads = read_recipe(adapter.recipe).care.threads
+                recipe = read_recipe(adapter.recipe)
                 found = verify(
                     Path(adapter.base),
                     self.registry.folder(name),
-                    questions,
+                    learned_questions(self._facts, adapter, recipe),
                     gguf=gguf,
                     lora=lora,
-                    threads=threads,
+                    threads=recipe.care.threads,
                     cancelled=control.cancel_requested.is_set,
                 )
             control.figures.update({"asked": found.asked, "same": found.same})
