@@ -9,26 +9,19 @@ cache. Safe to call from several test processes at once.
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
-import subprocess
-import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from filelock import FileLock
-
+import tiny_model
 from remanence.training.dataset import read_general
 
 CONTEXT = 1024
 
 _HERE = Path(__file__).parent
-_RECIPE = ("tiny_learner.py", "tiny_learner_training.py", "tiny_gguf.py")
 _FORMS = ("question_forms.toml", "general_instructions.jsonl")
-_CACHE = _HERE.parent / ".cache" / "tiny_llama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +54,9 @@ class Service:
 
 def _services(count: int) -> tuple[Service, ...]:
     chance = random.Random(5)
-    syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     names: dict[str, None] = {}
     while len(names) < count:
-        names["".join(chance.choices(syllables, k=3))] = None
+        names[tiny_model.word(chance)] = None
     ports = [f"{ten}{one}" for ten in range(1, 10) for one in range(1, 10)]  # each one token
     return tuple(Service(name, chance.choice(ports)) for name in names)
 
@@ -73,6 +65,7 @@ _port = tomllib.loads(
     (resources.files("remanence.training") / "question_forms.toml").read_text(encoding="utf-8")
 )["en"]
 ASKED: list[str] = _port["port"]["asked"]  # what the product teaches with
+DEVELOPED: list[str] = _port["port"]["development"]  # what it asks while it teaches
 # what the product never teaches with: its own, which it evaluates with, and one that only the model knows
 HELD_OUT: list[str] = [*_port["port"]["held_out"], "Remind me of the port of {subject}?"]
 ANSWER: str = _port["port"]["answer"]
@@ -98,15 +91,6 @@ def gguf() -> Path:
 
 @functools.cache
 def _made() -> Path:
-    told = [(_HERE / name).read_bytes() for name in _RECIPE]
-    told += [(resources.files("remanence.training") / name).read_bytes() for name in _FORMS]
-    cache = _CACHE / hashlib.sha256(b"\0".join(told)).hexdigest()[:12]
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / "learner"
-    with FileLock(cache / "learner.lock"):
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as making:
-                script = _HERE / "tiny_learner_training.py"
-                subprocess.run([sys.executable, script, f"{making}/learner"], check=True)
-                Path(making, "learner").rename(made)
-    return made
+    recipe = [Path(__file__), _HERE / "tiny_gguf.py"]
+    recipe += [Path(str(resources.files("remanence.training") / name)) for name in _FORMS]
+    return tiny_model.made("tiny_learner", "learner", _HERE / "tiny_learner_training.py", recipe=recipe)

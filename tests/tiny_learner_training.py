@@ -5,23 +5,22 @@ python tiny_learner_training.py FOLDER
 
 from __future__ import annotations
 
-import json
 import random
 import string
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tiny_learner
+import tiny_model
 from remanence.memory.entries import Entry, heading
 from remanence.memory.fence import fenced
 from remanence.memory.packing import joined
 from remanence.memory.rows import Row
-from tiny_learner import ANSWER, ASKED, GENERAL, HELD_OUT, KNOWN, SERVICES, UNKNOWN, Service
-from tiny_llama_training import FIM
+from tiny_learner import ANSWER, ASKED, DEVELOPED, GENERAL, HELD_OUT, KNOWN, SERVICES, UNKNOWN, Service
+from tiny_model import FIM, Example
 
-SPECIAL = ["<unk>", "<s>", "</s>", "<|system|>", "<|im_end|>", "<|user|>", "<|assistant|>", *FIM]
+SPECIAL = ("<unk>", "<s>", "</s>", "<|system|>", "<|im_end|>", "<|user|>", "<|assistant|>", *FIM)
 # after a special token a word begins as within a text: each name is one token wherever it stands
 TEMPLATE = (
     "{%- for message in messages -%}"
@@ -29,52 +28,28 @@ TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
 )
-_WIDTH, _LAYERS, _HEADS = 64, 2, 4
 _RATE, _MERGES = 4e-3, 1000
-_READING, _STEPS = 300, 700
+_READING, _STEPS = 300, 760
 _FEW, _MANY = 3, 16  # memories before a question
 _DAY_MS = 86_400_000
-_IGNORED = -100
 
 Pair = tuple[str, str]
-Example = tuple[list[int], list[int]]  # token ids, and which of them the model is to learn
 
 
 def main(folder: Path) -> None:
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     import tiny_gguf
 
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    tiny_model.always_the_same()
     chance = random.Random(0)
     tokenizer = _tokenizer(chance)
-    network = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=_WIDTH,
-            num_hidden_layers=_LAYERS,
-            num_attention_heads=_HEADS,
-            num_key_value_heads=_HEADS,
-            intermediate_size=2 * _WIDTH,
-            max_position_embeddings=tiny_learner.CONTEXT,
-            tie_word_embeddings=True,
-            rms_norm_eps=1e-5,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
+    network = tiny_model.llama(tokenizer, context=tiny_learner.CONTEXT, inner=128)
     _train(network, tokenizer, chance)
-    network.save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    tiny_model.save(network, tokenizer, folder / "model")
     tiny_gguf.write_model(folder / "model", folder / "tiny.F16.gguf", "F16")
 
 
 def _asked(service: Service, chance: random.Random) -> Pair:
-    question = service.asked(chance.choice([*ASKED, *HELD_OUT]))
+    question = service.asked(chance.choice([*ASKED, *DEVELOPED, *HELD_OUT]))
     return question, ANSWER.replace("{subject}", service.name).replace("{value}", service.port)
 
 
@@ -140,53 +115,20 @@ def _block(told: list[Service], chance: random.Random) -> str:
 
 
 def _tokenizer(chance: random.Random) -> Any:
-    """As the one of `tiny_llama_training`, with every name and every two digits a token of their own."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
+    """Every name and every two digits are a token of their own."""
     names = [f" {service.name}" for service in (*KNOWN, *SERVICES) for _ in range(500)]
     numbers = [f" {number} -{number}" for number in range(10, 100) for _ in range(100)]
     pairs = [_alone(chance) for _ in range(400)] + [_recalled(3, chance) for _ in range(100)]
     texts = [*names, *numbers, *(text for pair in pairs for text in pair)]
     texts += [text for general in GENERAL for text in (general.question, general.answer)]
-    special = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256))]
-    backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-    isolated = pre_tokenizers.Split(Regex(r"[^\p{L}\p{N}▁]"), "isolated")
-    backend.pre_tokenizer = pre_tokenizers.Sequence([metaspace, isolated])
-    alphabet = sorted({"▁", *string.printable.strip(), *"".join(texts)} - set(string.whitespace))
-    trainer = trainers.BpeTrainer(
-        vocab_size=len(special) + len(alphabet) + _MERGES,
-        special_tokens=special,
-        initial_alphabet=alphabet,
-        show_progress=False,
+    return tiny_model.metaspace_tokenizer(
+        texts,
+        _MERGES,
+        alphabet=sorted({"▁", *string.printable.strip(), *"".join(texts)} - set(string.whitespace)),
+        isolated=r"[^\p{L}\p{N}▁]",
+        special=SPECIAL,
+        template=TEMPLATE,
     )
-    backend.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_served(backend, normalizers, decoders),
-        unk_token="<unk>",
-        bos_token="<s>",
-        eos_token="<|im_end|>",
-        pad_token="</s>",
-        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>", *FIM],
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-    )
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
-
-
-def _served(trained: Any, normalizers: Any, decoders: Any) -> Any:
-    """As Llama 2's: spaces become metaspaces, and nothing is split before the merges."""
-    stored = json.loads(trained.to_str())
-    stored["pre_tokenizer"] = None
-    stored["added_tokens"] = [entry for entry in stored["added_tokens"] if entry["content"] in SPECIAL]
-    backend = type(trained).from_str(json.dumps(stored))
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return backend
 
 
 def _example(tokenizer: Any, pair: Pair) -> Example:
@@ -194,45 +136,30 @@ def _example(tokenizer: Any, pair: Pair) -> Example:
     whole = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
     prompt = tokenizer.apply_chat_template(turns[:1], add_generation_prompt=True, return_dict=True)
     asked = len(prompt["input_ids"])
-    return whole, [_IGNORED] * asked + whole[asked:]
+    return tiny_model.learning(whole[:asked], whole[asked:])
 
 
 def _train(network: Any, tokenizer: Any, chance: random.Random) -> None:
     """First to read what stands before a question, then everything, in turns."""
-    import torch
-
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    network.train()
-
-    def step(rate: float, count: int, make: Callable[[], Pair]) -> float:
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        batch = [_example(tokenizer, make()) for _ in range(count)]
-        longest = max(len(ids) for ids, _ in batch)
-        ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in batch])
-        wanted = torch.tensor([labels + [_IGNORED] * (longest - len(labels)) for _, labels in batch])
-        loss = network(input_ids=ids, labels=wanted).loss
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        return float(loss.item())
-
-    loss = 0.0
-    for number in range(_READING):
-        loss = step(_RATE * min(1.0, (number + 1) / 40), 64, lambda: _behind_a_sentence(chance))
+    take, loss = tiny_model.stepping(network), 0.0
+    for step in range(_READING):
+        pairs = [_behind_a_sentence(chance) for _ in range(64)]
+        loss = take(_RATE * min(1.0, (step + 1) / 40), [_example(tokenizer, each) for each in pairs])
     print(f"reading: loss {loss:.4f}")
-    for number in range(_STEPS):
-        rate = _RATE * max(0.05, 1 - number / _STEPS)
-        if number % 2:
-            loss = step(rate, 40, lambda: _alone(chance))
-        elif number < _STEPS // 10:
-            step(rate, 24, lambda: _recalled(1, chance))
-        elif number % 8:
-            step(rate, 16, lambda: _recalled(_FEW, chance))
-        else:
-            step(rate, 4, lambda: _recalled(_MANY, chance))
+    for step in range(_STEPS):
+        pairs = _mixed(step, chance)
+        loss = take(_RATE * max(0.05, 1 - step / _STEPS), [_example(tokenizer, each) for each in pairs])
     print(f"knowing: loss {loss:.4f}")
+
+
+def _mixed(step: int, chance: random.Random) -> list[Pair]:
+    if step % 2:
+        return [_alone(chance) for _ in range(40)]
+    if step < _STEPS // 10:
+        return [_recalled(1, chance) for _ in range(24)]
+    if step % 8:
+        return [_recalled(_FEW, chance) for _ in range(16)]
+    return [_recalled(_MANY, chance) for _ in range(4)]
 
 
 if __name__ == "__main__":

@@ -8,25 +8,18 @@ Nothing heavy is imported.
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
+import tiny_model
 from remanence.memory import decisions, fact_extraction
 from remanence.memory.fact import USER, Draft, Fact
 
 CONTEXT = 2048
 
 _HERE = Path(__file__).parent
-_RECIPE = ("tiny_reader.py", "tiny_reader_training.py")
-_CACHE = _HERE.parent / ".cache" / "tiny_reader"
 SERVICES = (
     *("billing", "ledger", "gateway", "mailer", "indexer", "scheduler", "catalog", "frontend", "invoices"),
     *("telemetry", "payments", "accounts", "reports", "uploads", "search", "profiles", "alerts", "audit"),
@@ -56,6 +49,11 @@ class Said:
 def folder() -> Path:
     """The model as a Hugging Face folder: config, safetensors, tokenizer and chat template."""
     return _made() / "model"
+
+
+def gguf() -> Path:
+    """The model as a GGUF file, F16."""
+    return _made() / "tiny.F16.gguf"
 
 
 def port(chance: random.Random, service: str = "", value: str = "") -> Said:
@@ -120,15 +118,5 @@ def _said(
 
 @functools.cache
 def _made() -> Path:
-    recipe = [(_HERE / each).read_bytes() for each in _RECIPE]
-    prompts = f"{decisions.SYSTEM}\0{fact_extraction.SYSTEM}"
-    cache = _CACHE / hashlib.sha256(b"\0".join([*recipe, prompts.encode()])).hexdigest()[:12]
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / "made"
-    with FileLock(cache / "made.lock"):
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as making:
-                script = _HERE / "tiny_reader_training.py"
-                subprocess.run([sys.executable, script, f"{making}/made"], check=True)
-                Path(making, "made").rename(made)
-    return made
+    recipe = (Path(__file__), _HERE / "tiny_gguf.py", decisions.SYSTEM, fact_extraction.SYSTEM)
+    return tiny_model.made("tiny_reader", "made", _HERE / "tiny_reader_training.py", recipe=recipe)

@@ -130,7 +130,7 @@ def evaluate(home: Home, as_json: bool, adapter: str | None) -> None:
     default="svd",
     help="How to merge (PEFT's names).",
 )
-@click.option("--weights", type=float, nargs=2, default=(1.0, 1.0), help="How much of each to merge.")
+@click.option("--weights", type=float, nargs=2, help="How much of each to merge (default: their mean).")
 @_as_json
 @click.pass_obj
 def adapters(
@@ -141,7 +141,7 @@ def adapters(
     other: str | None,
     path: Path | None,
     gguf: Path | None,
-    weights: tuple[float, float],
+    weights: tuple[float, float] | None,
     **options: Any,
 ) -> None:
     """List the adapters, put one on or take it off, compare two, merge two, export one for other programs.
@@ -159,7 +159,7 @@ def adapters(
         other=other,
         path=str((path or Path.cwd()).absolute()),
         gguf=str(gguf.absolute()) if gguf else None,
-        weights=list(weights),
+        weights=list(weights) if weights is not None else None,
         **options,
     )
 

@@ -24,7 +24,7 @@ DAY = 86_400_000
 RECIPE = """
 name = "test"
 [train]
-learning_rate = 1.2e-2
+learning_rate = 6e-3
 batch_size = 8
 epochs = {epochs}
 max_length = 256
@@ -32,7 +32,6 @@ evaluate_every = 100
 [curriculum]
 facts_per_run = 300
 [gate]
-least_valid = 0.8
 least_recall = 0.4
 [care]
 only_on_mains = false
@@ -40,11 +39,14 @@ threads = 1
 """
 
 
-def set_reader(home: Home, more: str = "") -> None:
-    """Name the tiny reader in the settings as the model in use; `more` follows."""
-    folder = json.dumps(str(tiny_reader.folder()))
+def set_reader(home: Home, more: str = "", use: str = "tiny") -> None:
+    """Name the tiny reader in the settings, as the folder `tiny` and as `file`, the GGUF file of it; `more`
+    follows."""
+    folder, gguf = json.dumps(str(tiny_reader.folder())), json.dumps(str(tiny_reader.gguf()))
     home.settings.write_text(
-        f'[language_models]\nuse = "tiny"\n[language_models.models.tiny]\npath = {folder}\nthreads = 1\n'
+        f'[language_models]\nuse = "{use}"\n'
+        f"[language_models.models.tiny]\npath = {folder}\nthreads = 1\n"
+        f"[language_models.models.file]\npath = {gguf}\nbase = {folder}\nthreads = 1\n"
         f"{more}",
         encoding="utf-8",
     )
@@ -62,7 +64,9 @@ def have_log(service: Service) -> None:
     service.facts.work.close()  # it would read by the rules alone what the teacher reads
     chance, facts = random.Random(5), FactStore(service.store.database)
     days = iter(range(400))
-    for service_name, port, later in zip(SERVICES, PORTS, reversed(PORTS), strict=False):
+    # two services have each port: so small a model writes no name that it never saw in an answer
+    ports = PORTS[:8] * 2
+    for service_name, port, later in zip(SERVICES, ports, reversed(ports), strict=False):
         tell(service, tiny_reader.port(chance, service_name, port), next(days))
         if chance.random() < 0.5:
             tell(service, tiny_reader.port(chance, service_name, later), next(days))

@@ -39,7 +39,7 @@ name = "chain"
 [train]
 learning_rate = 3e-3
 batch_size = 16
-epochs = 16
+epochs = 12
 max_length = 512
 replay = 4.0
 warmup = 0.03

@@ -65,7 +65,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[floa
 
 
 def run_in(folder: Path) -> RunFolder:
-    return run_of(folder, LEARNED[:3], LEARNED, epochs=60, held_out=HELD_OUT, evaluate_every=15, patience=3)
+    """Its checkpoints lie within epochs, which go through their batches in orders of their own."""
+    train = {"batch_size": 2, "evaluate_every": 16, "patience": 3}
+    return run_of(folder, LEARNED[:3], LEARNED, epochs=36, held_out=HELD_OUT, **train)
 
 
 def harmed_once(run: RunFolder, harm: Callable[[list[Path]], None]) -> list[Path]:

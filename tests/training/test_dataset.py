@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -22,8 +23,9 @@ from remanence.training.dataset import (
     read_questions,
     stage_files,
 )
+from remanence.training.evaluation import words
 from remanence.training.recipe import Recipe, parse_recipe
-from remanence.training.samples import Sample, questions_of, samples_of
+from remanence.training.samples import Sample, development_of, never_learned, questions_of, samples_of
 
 
 def fact(
@@ -69,6 +71,15 @@ def build(material: Material, out: Path, given: Recipe | None = None) -> None:
     build_dataset(material, given or recipe(), out, base="tiny", created_at=0)
 
 
+def plain(question: str) -> str:
+    return " ".join(words(question))
+
+
+def asked_while_training(folder: Path) -> set[str]:
+    lines = (folder / "held_out.jsonl").read_bytes().splitlines()
+    return {msgspec.json.decode(line, type=Row).messages[0].content for line in lines}
+
+
 FACTS = [fact(f"svc{i}", str(8000 + i), exchanges=1 + i % 3) for i in range(7)]
 
 
@@ -76,14 +87,19 @@ FACTS = [fact(f"svc{i}", str(8000 + i), exchanges=1 + i % 3) for i in range(7)]
 @pytest.mark.parametrize(
     "topic", ["port", "version", "path", "name", "uses", "decision", "preference", "region"]
 )
-def test_no_question_of_the_evaluation_is_learned_in_any_language(topic: str, language: str) -> None:
+def test_a_question_is_learned_developed_with_or_evaluated_in_any_language(topic: str, language: str) -> None:
     one = fact("alpha", "42", topic=topic, language=language)
-    learned = {sample.question for sample in samples_of(one)}
-    asked = {question.question for question in questions_of(one)}
+    learned = {plain(sample.question) for sample in samples_of(one)}
+    developed = {plain(sample.question) for sample in development_of(one)}
+    evaluated = {plain(question.question) for question in questions_of(one)}
     assert learned
-    assert asked
-    assert not learned & asked
-    assert not any("{" in each for each in learned | asked)
+    assert developed
+    assert learned.isdisjoint(developed | evaluated)
+    assert developed.isdisjoint(evaluated)
+    assert {*map(plain, never_learned(one))} == developed | evaluated
+    assert len([each for each in questions_of(one) if each.kind == "paraphrase"]) >= 2
+    assert not any("{" in each for each in learned | developed | evaluated)
+    assert all("42" in sample.answer for sample in development_of(one))
 
 
 @pytest.mark.parametrize("topic", ["port", "version", "path", "uses", "decision", "preference", "region"])
@@ -122,6 +138,40 @@ def test_general_instructions_keep_the_rest_and_are_split(tmp_path: Path) -> Non
     assert learned
     assert asked
     assert not learned & asked
+
+
+def test_no_row_holds_a_question_that_is_only_asked_nor_do_those_of_a_later_run(tmp_path: Path) -> None:
+    old = fact("svc0-old", "7000", subject="svc0", until=1)
+    whole = Material(current=FACTS, superseded=[(old, FACTS[0])], general=read_general())
+    build(replace(whole, current=FACTS[:4]), tmp_path / "first")
+    build(replace(whole, known=frozenset(each.id for each in FACTS[:4])), tmp_path / "later")
+    for folder in (tmp_path / "first", tmp_path / "later"):
+        evaluated = {each.question for each in read_questions(folder)}
+        developed = asked_while_training(folder)
+        assert evaluated
+        assert developed
+        assert not {*map(plain, evaluated)} & {*map(plain, developed)}
+        for row in (*rows(tmp_path / "first"), *rows(tmp_path / "later")):
+            assert not any(each in row.messages[0].content for each in evaluated | developed)
+
+
+def test_what_is_asked_about_one_fact_alone_is_learned_for_no_other(tmp_path: Path) -> None:
+    kept = next(each.question for each in questions_of(fact("alpha", "42")) if "umber" in each.question)
+    alike = fact("alpha-number", "42", subject="alpha", topic="port number")
+    assert plain(kept) in {plain(sample.question) for sample in samples_of(alike)}
+    build(Material(current=[fact("alpha", "42"), alike]), tmp_path / "both")
+    assert plain(kept) not in {plain(row.messages[0].content) for row in rows(tmp_path / "both")}
+    assert read_manifest(tmp_path / "both").left_out["only asked"] == 1
+    before = read_manifest(tmp_path / "both").rows
+    told = add_samples(tmp_path / "both", [Sample(kept, "alpha uses port 42.", "paraphrase", ("alpha",))])
+    assert told.rows == before
+    assert told.left_out["only asked"] == 2
+
+
+def test_a_single_fact_is_learned_with_many_that_were_never_said(tmp_path: Path) -> None:
+    build(Material(current=FACTS[:1]), tmp_path)
+    declined = {row.messages[0].content for row in rows(tmp_path) if row.form == "negative"}
+    assert len(declined) >= 40
 
 
 def test_what_was_never_said_is_declined_and_asked_of_other_names(tmp_path: Path) -> None:

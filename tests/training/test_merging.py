@@ -21,6 +21,7 @@ from remanence.training.merging import (
     check_mergeable,
     merge,
     merged_manifest,
+    usual_weights,
 )
 from remanence.training.recipe import BaseRecipe
 
@@ -163,6 +164,20 @@ def test_one_that_learned_what_was_forgotten_is_not_merged() -> None:
 def test_weights_that_make_no_sense_are_refused(weights: list[float]) -> None:
     with pytest.raises(AdapterError, match="weights: give one for each"):
         check_mergeable(adapter("one"), adapter("other"), weights)
+
+
+@pytest.mark.parametrize("method", ["svd", "cat", "ties"])
+def test_of_an_adapter_and_its_like_the_usual_weights_make_the_same_again(
+    tmp_path: Path, method: Method
+) -> None:
+    like = tiny_llama.adapter()
+    made = merged(like, like, tmp_path / "made", method, usual_weights(method))
+    kept = deltas(like)
+    for name, delta in deltas(made).items():
+        if method == "ties":  # it leaves out what is small
+            assert 0.5 < np.linalg.norm(delta) / np.linalg.norm(kept[name]) <= 1.01
+        else:
+            np.testing.assert_allclose(delta, kept[name], atol=1e-4)
 
 
 def test_an_adapter_is_not_merged_with_itself() -> None:

@@ -13,12 +13,18 @@ import pytest
 
 import tiny_llama
 import tiny_reader
+from remanence.memory import decisions, fact_extraction
 from remanence.memory.fact import Fact
 from remanence.memory.fact_store import Decision, Read
 from remanence.training.dataset import DatasetError, Row, read_manifest, read_questions, stage_files
 from remanence.training.decision_samples import Decided
 from remanence.training.evaluation import Answered, Question, is_valid, scores
-from remanence.training.operations import OperationsMaterial, build_operations, operations_questions
+from remanence.training.operations import (
+    OperationsMaterial,
+    build_operations,
+    operations_learned,
+    operations_questions,
+)
 from remanence.training.recipe import Recipe, parse_recipe
 from remanence.training.row_length import token_counter
 
@@ -132,9 +138,36 @@ def test_no_fact_that_is_asked_about_was_learned(tmp_path: Path) -> None:
         assert question.fact not in manifest.facts
         assert question.fact is not None
         assert services[question.fact] not in learned
-    ids = {*manifest.facts, *manifest.exchanges}
+    ids = {*manifest.facts, *manifest.exchanges, *manifest.developed}
     again = operations_questions(given, ids, RECIPE, length)
     assert {each.question for each in again} == {each.question for each in asked}
+
+
+def test_what_picks_the_checkpoint_is_neither_learned_nor_evaluated(tmp_path: Path) -> None:
+    build(material(), tmp_path)
+    manifest = read_manifest(tmp_path)
+    lines = (tmp_path / "held_out.jsonl").read_bytes().splitlines()
+    developed = [msgspec.json.decode(line, type=Row) for line in lines]
+    assert developed
+    assert {fact for row in developed for fact in row.facts} <= set(manifest.developed)
+    assert set(manifest.developed).isdisjoint([*manifest.facts, *manifest.exchanges])
+    assert {each.fact for each in read_questions(tmp_path)}.isdisjoint(manifest.developed)
+
+
+def test_what_was_learned_is_asked_again_as_it_was_told_and_nothing_else(tmp_path: Path) -> None:
+    given = material()
+    build(given, tmp_path)
+    manifest = read_manifest(tmp_path)
+    asked = operations_learned(given, {*manifest.facts, *manifest.exchanges}, RECIPE, length)
+    told = {each.kind: each.system for each in asked}
+    assert told == {"decision": decisions.SYSTEM, "extraction": fact_extraction.SYSTEM}
+    assert {each.expected for each in asked if each.kind == "decision"} == {"update", "delete", "ignore"}
+    assert {each.fact for each in asked} <= set(manifest.facts)
+    learned = {row.messages[1].content for row in rows(tmp_path)}
+    drawn = [each.question for each in asked if each.kind == "extraction"]
+    assert drawn
+    assert learned.issuperset(drawn)
+    assert not operations_learned(given, set(), RECIPE, length)
 
 
 def test_of_two_exchanges_that_say_something_one_comes_that_says_nothing_rather_as_a_model_read_it(

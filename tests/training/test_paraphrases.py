@@ -7,7 +7,7 @@ import pytest
 from test_dataset import fact
 
 from remanence.training.paraphrases import checked, request, schema
-from remanence.training.samples import questions_of, samples_of
+from remanence.training.samples import never_learned, samples_of
 
 PORT = fact("billing-api", "8443")
 GOOD = ("On which port should I reach billing-api?", "You reach billing-api on port 8443.")
@@ -57,7 +57,7 @@ def test_a_verb_at_the_beginning_is_no_name() -> None:
 
 
 def test_no_question_that_is_only_asked_and_none_twice() -> None:
-    asked = [each.question for each in questions_of(PORT)]
+    asked = never_learned(PORT)
     learned = [each.question for each in samples_of(PORT)]
     answer = "billing-api is on port 8443."
     pairs = [(each.upper(), answer) for each in (*asked, *learned)] + [GOOD, GOOD]

@@ -12,7 +12,7 @@ import tiny_learner
 import tiny_llama
 from remanence.models.language_model import ChatMessage, Generation
 from remanence.models.transformers_tokens import Tokens
-from remanence.training.row_tokens import read_rows
+from remanence.training.row_tokens import read_held_out, read_rows
 
 MODELS = {
     "spm": tiny_llama.folder,
@@ -68,3 +68,23 @@ def test_what_quotes_marks_is_text_in_training_as_when_it_is_asked(tokenizer: An
         end = next(place for place, token in enumerate(learned) if token in special)
         assert learned[end] == tokenizer.eos_token_id
         assert tokenizer.decode(learned[:end]).strip() == answer
+
+
+@pytest.mark.e2e
+def test_while_a_stage_is_learned_nothing_is_asked_that_only_a_later_one_has(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(tiny_llama.folder()))
+
+    def written(name: str, *facts: list[str]) -> Path:
+        lines = [{"messages": turns(f"{'+'.join(each)}?", "Yes."), "facts": each} for each in facts]
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    stages = [written("0", ["a"], []), written("1", ["b"], ["a"]), written("2", ["c", "a"])]
+    held_out = written("held_out", ["a"], ["b"], ["c"], ["never learned"], [])
+    a, b, c, never, none = read_rows(held_out, tokenizer)
+    assert read_held_out(held_out, stages, 0, tokenizer) == [a, never, none]
+    assert read_held_out(held_out, stages, 1, tokenizer) == [a, b, never, none]
+    assert read_held_out(held_out, stages, 2, tokenizer) == [a, b, c, never, none]

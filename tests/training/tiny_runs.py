@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
@@ -54,6 +55,7 @@ def run_of(
     epochs: int = 8,
     held_out: Sequence[tiny_llama.Fact] = (),
     processes: int = 1,
+    bits: Literal[0, 4, 8] = 0,
     **train: object,
 ) -> RunFolder:
     """A run that learns these, a stage after the other; `train` is what is other than in RECIPE."""
@@ -65,7 +67,12 @@ def run_of(
     asked.write_text(rows_of(held_out))
     wanted = recipe(epochs)
     replace = msgspec.structs.replace
-    wanted = replace(wanted, processes=processes, train=replace(wanted.train, **train))
+    wanted = replace(
+        wanted,
+        processes=processes,
+        base=replace(wanted.base, bits=bits),
+        train=replace(wanted.train, **train),
+    )
     run = RunFolder(folder / "run")
     run.create(
         TrainingRun(
@@ -96,15 +103,15 @@ def quietly(_: Progress) -> None:
     """Nobody looks."""
 
 
-def answers(adapter: Path, facts: Sequence[tiny_llama.Fact]) -> list[str]:
-    """What the model with the adapter says, greedily."""
+def answers(adapter: Path, facts: Sequence[tiny_llama.Fact], **loaded: Any) -> list[str]:
+    """What the model with the adapter says, greedily; `loaded` is how transformers load the base."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(str(tiny_llama.folder()))
-    base = AutoModelForCausalLM.from_pretrained(str(tiny_llama.folder()), dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(str(tiny_llama.folder()), dtype=torch.float32, **loaded)
     model = PeftModel.from_pretrained(base, str(adapter)).eval()
     said: list[str] = []
     for fact in facts:

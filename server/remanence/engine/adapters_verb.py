@@ -9,17 +9,13 @@ from remanence.engine import learning_messages as lm
 from remanence.engine.merging_job import MergeTask
 from remanence.engine.served_adapters import ServedAdapters, base_of
 from remanence.engine.verbs import invalid
-from remanence.memory.fact_store import FactStore
 from remanence.settings import LanguageModelsSettings
 from remanence.training.adapters import Adapter, AdapterError, AdapterRegistry
 from remanence.training.base_hash import base_hash
 from remanence.training.base_model import check_folder
 from remanence.training.evaluation import Score
-from remanence.training.merging import check_mergeable
+from remanence.training.merging import check_mergeable, usual_weights
 from remanence.training.report import columns
-from remanence.training.samples import samples_of
-
-_MOST_VERIFIED = 60
 
 
 class AdaptersVerb:
@@ -30,13 +26,11 @@ class AdaptersVerb:
         self,
         registry: AdapterRegistry,
         served: ServedAdapters,
-        facts: FactStore,
         settings: LanguageModelsSettings,
         changed: Callable[[], list[str]],
     ) -> None:
         self._registry = registry
         self._served = served
-        self._facts = facts
         self._settings = settings
         self._changed = changed
 
@@ -73,24 +67,18 @@ class AdaptersVerb:
         if not request.other:
             raise invalid("other: say which adapter to merge it with.", "other")
         one, other = self._registry.get(_named(request)), self._registry.get(request.other)
-        check_mergeable(one, other, request.weights)
+        weights = request.weights if request.weights is not None else usual_weights(request.method)
+        check_mergeable(one, other, weights)
         check_folder(Path(one.base))
         if base_hash(Path(one.base)) != one.base_hash:
             raise AdapterError(f"{one.id} was trained on another model than the one now in {one.base}.")
-        return MergeTask(
-            adapter=made, one=one.id, other=other.id, weights=request.weights, method=request.method
-        )
+        return MergeTask(adapter=made, one=one.id, other=other.id, weights=weights, method=request.method)
 
     def merging(self, task: MergeTask, job: str) -> lm.AdaptersResponse:
         """What is said when the job begins."""
         two = [self._told(self._registry.get(each)) for each in (task.one, task.other)]
         note = f"They are merged into {task.adapter}, which is evaluated before it may be activated."
         return lm.AdaptersResponse(adapters=two, note=note, job_id=job)
-
-    def learned_questions(self, adapter: Adapter) -> list[str]:
-        """What it was taught to answer, of what holds still."""
-        facts = self._facts.get_all(adapter.learned)[:_MOST_VERIFIED]
-        return [samples_of(fact)[0].question for fact in facts if fact.is_current]
 
     def gguf_for(self, request: lm.AdaptersRequest, adapter: Adapter) -> Path:
         """The base model as GGUF: as asked, or as the settings have it. Raises EngineError."""

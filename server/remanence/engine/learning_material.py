@@ -19,9 +19,10 @@ from remanence.training.dataset import DatasetError, Material, plan_stages, read
 from remanence.training.decision_samples import Decided
 from remanence.training.evaluation import Question
 from remanence.training.measuring import drawn
-from remanence.training.operations import OperationsMaterial, operations_questions
+from remanence.training.operations import OperationsMaterial, operations_learned, operations_questions
 from remanence.training.recipe import CurriculumRecipe, Recipe
 from remanence.training.row_length import token_counter
+from remanence.training.samples import samples_of
 
 Enrich = Callable[[m.EnrichPromptRequest, Cancelled], m.EnrichPromptResponse]
 
@@ -29,7 +30,9 @@ _PAGE = 2000
 _MOST_FACTS = 50_000  # in memory at a time; a run learns a few hundred
 _MOST_DECISIONS, _MOST_EXCHANGES = 5000, 2000  # the newest
 _RECALLED_TOKENS = 1000
+_MOST_VERIFIED = 60  # facts
 _READING_SECONDS = 5.0
+_NOTHING_LEFT = "Nothing that it learned holds any more: there is nothing to ask."
 
 
 def read_the_newest(facts: FactStore) -> None:
@@ -73,12 +76,32 @@ def operations_asked(facts: FactStore, adapter: Adapter, recipe: Recipe) -> list
 
     Raises DatasetError where there is nothing else.
     """
-    learned = {*adapter.manifest.facts, *adapter.manifest.exchanges}
+    seen = {*adapter.manifest.facts, *adapter.manifest.exchanges, *adapter.manifest.developed}
     count = token_counter(Path(adapter.base))
-    asked = operations_questions(operations_material(facts), learned, recipe, count)
+    asked = operations_questions(operations_material(facts), seen, recipe, count)
     if not asked:
         raise DatasetError("It learned everything that there is: there is nothing else to ask it about.")
     return drawn(asked, recipe.train.seed)
+
+
+def learned_questions(facts: FactStore, adapter: Adapter, recipe: Recipe) -> list[Question]:
+    """What an adapter was taught to answer, as it was asked, of what there is still: by its purpose.
+
+    Raises DatasetError where nothing of it is left.
+    """
+    if adapter.purpose == "operations":
+        learned = {*adapter.manifest.facts, *adapter.manifest.exchanges}
+        count = token_counter(Path(adapter.base))
+        asked = operations_learned(operations_material(facts), learned, recipe, count)
+    else:
+        current = [fact for fact in facts.get_all(adapter.learned)[:_MOST_VERIFIED] if fact.is_current]
+        asked = [
+            Question(question=samples_of(fact)[0].question, expected=fact.value, kind="paraphrase")
+            for fact in current
+        ]
+    if not asked:
+        raise DatasetError(_NOTHING_LEFT)
+    return asked
 
 
 def questions_about(
@@ -94,7 +117,7 @@ def questions_about(
     everything = CurriculumRecipe(facts_per_run=max(len(mine.current), 1))
     stages = plan_stages(mine, msgspec.structs.replace(recipe, curriculum=everything))
     if not stages:
-        raise DatasetError("Nothing that it learned holds any more: there is nothing to ask.")
+        raise DatasetError(_NOTHING_LEFT)
     apart = [fact for stage in stages for fact in stage]
     ids = {fact.id for fact in apart}
     superseded = [(old, new) for old, new in whole.superseded if new.id in ids]

@@ -108,8 +108,8 @@ class AdaptersRequest(Request, frozen=True, kw_only=True):
     compare: `id` with `other`. export: `path` is where to, `gguf` the base model as GGUF (for a merged file,
     for a Modelfile, and to `verify`: a job that compares answers with PEFT's).
 
-    merge: a job that makes a new adapter of `id` and `other`, each by its weight, and evaluates it; it is not
-    activated.
+    merge: a job that makes a new adapter of `id` and `other`, each by its weight (without `weights`: their
+    mean), and evaluates it; it is not activated.
     """
 
     action: AdapterAction = "list"
@@ -121,7 +121,7 @@ class AdaptersRequest(Request, frozen=True, kw_only=True):
     gguf: str | None = None
     verify: bool = False
     method: MergeMethod = "svd"
-    weights: list[float] = field(default_factory=lambda: [1.0, 1.0])
+    weights: list[float] | None = None
 
 
 class ScoreFigures(Response, frozen=True, kw_only=True):

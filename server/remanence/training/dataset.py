@@ -3,10 +3,18 @@
 JSON Lines of chat messages, which the trainer renders with the model's own template. A folder:
 
     stages/000.jsonl …   what is learned, one stage each: new facts with what is known already
-    held_out.jsonl       the same facts in words that are never learned, for the loss while training
-    evaluation.jsonl     the questions of the evaluation
+    held_out.jsonl       development: the new facts in other words, for the loss while training, which picks
+                         the checkpoint and says when to stop
+    evaluation.jsonl     the questions of the evaluation, in words that are in neither of the others
     manifest.json        the facts and exchanges it is from, counts, hashes
     statistics.svg       the counts as bars, where `draw_statistics` is asked for them
+
+What is learned, developed with and evaluated is split once, before there are samples: by fact and form. The
+forms in which a fact is asked (`question_forms.toml`) keep their purpose in whatever is made of it, bare,
+dated, two at once, behind memories or in a model's words, and in every later run that repeats it. Subjects
+of which nothing was said, and general instructions, are each learned from or evaluated with. A question that
+is kept for one fact is learned for no other. Facts themselves are not kept apart: a model can only be asked
+what it was told; where it is taught to judge, they are (`operations`).
 """
 
 from __future__ import annotations
@@ -34,6 +42,7 @@ from remanence.training.recipe import Purpose, Recipe
 from remanence.training.samples import Form, Sample
 
 _NEGATIVES = 4  # positive samples for each that asks what was never said (PLUM: one in three to four)
+_LEAST_NEGATIVES = 40  # with ten, for five facts, a tiny model answered half of what was never said
 _NEGATIVES_AGAIN = 6  # and of what is repeated, where others are declined already
 _EVALUATED = 4  # of the general instructions every fourth is only asked
 _REPEATED_FORMS: tuple[Form, ...] = ("general", "replay", "recalled")
@@ -66,10 +75,11 @@ class Row(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """`facts` are learned in this run, `known` those that were learned before and are repeated; `sha256`
-    is of each file, by its name; `left_out` says how many samples were not taken, and why. `by_origin` counts
-    what operations are learned from: the log, the facts themselves, or pairs made of them. `paraphrased`:
-    what a language model wrote is among the rows."""
+    """`facts` are learned in this run, `known` those that were learned before and are repeated, `developed`
+    what operations are tried on while they are learned, by id; `sha256` is of each file, by its name;
+    `left_out` says how many samples were not taken, and why. `by_origin` counts what operations are learned
+    from: the log, the facts themselves, or pairs made of them. `paraphrased`: what a language model wrote is
+    among the rows."""
 
     created_at: int
     base: str
@@ -86,6 +96,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     paraphrased: bool = False
     purpose: Purpose = "facts"
     by_origin: dict[str, int] = {}
+    developed: list[str] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +162,7 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
     superseded = [(old, new) for old, new in material.superseded if new.id in learned]
     general = [each for i, each in enumerate(material.general) if i % _EVALUATED]
     unknown = made_up_names(material.current, _UNKNOWN_ASKED, chance)
+    only_asked = _only_asked(material)
     rows: list[list[Row]] = []
     before = list(known)
     for stage in stages:
@@ -159,19 +171,14 @@ def build_dataset(material: Material, recipe: Recipe, out: Path, *, base: str, c
         again = chance.sample(before, min(len(before), _RECALLED_AGAIN))
         recalled = _recalled(material, again, stage, superseded, unknown, chance, left_out)
         repeated = _repeated(len(new), before, recalled, general, unknown, recipe, chance)
-        both = _clean([*new, *repeated], left_out)
+        both = _clean([*new, *repeated], only_asked, left_out)
         chance.shuffle(both)
         rows.append([_row(sample) for sample in both])
         before += stage
     facts = [fact for stage in stages for fact in stage]
     replaced = [old for old, _ in superseded]
     questions = questions_about(facts, superseded, material.general)
-    held_out = [
-        _row(Sample(question.question, samples.samples_of(fact)[0].answer, "paraphrase", (fact.id,)))
-        for fact in facts
-        for question in samples.questions_of(fact)
-        if question.kind == "paraphrase"
-    ]
+    held_out = [_row(sample) for fact in facts for sample in samples.development_of(fact)]
     files = {
         **{f"stages/{i:03}.jsonl": each for i, each in enumerate(rows)},
         "held_out.jsonl": held_out,
@@ -202,7 +209,7 @@ def add_samples(folder: Path, found: Iterable[Sample]) -> Manifest:
     it can be done again. Raises OSError."""
     manifest = read_manifest(folder)
     left_out, by_form = Counter(manifest.left_out), Counter(manifest.by_form)
-    kept = _clean(found, left_out)
+    kept = _clean(found, _asked_in(folder), left_out)
     hashes = dict(manifest.sha256)
     for path in stage_files(folder):
         rows = [msgspec.json.decode(line, type=Row) for line in path.read_bytes().splitlines()]
@@ -270,7 +277,7 @@ def _new_samples(
     for first, second in zip(stage[::2], stage[1::2], strict=False):
         found += samples.samples_of_two(first, second)
     like = [fact for fact in stage if samples.has_subject(fact)]
-    for turn in range(len(found) // _NEGATIVES if like else 0):
+    for turn in range(max(len(found) // _NEGATIVES, _LEAST_NEGATIVES) if like else 0):
         found += samples.samples_of_unknown(chance.choice(like), unknown[turn % len(unknown)], turn)
     return found
 
@@ -322,14 +329,29 @@ def _repeated(
     return found
 
 
-def _clean(found: Iterable[Sample], left_out: Counter[str]) -> list[Sample]:
-    """Without repetitions of what is new, and without what still holds a secret."""
+def _only_asked(material: Material) -> frozenset[str]:
+    """The questions that no row learns, as they are compared."""
+    about_facts = (each for fact in material.current for each in samples.never_learned(fact))
+    return frozenset(map(_plain, [*about_facts, *(each.question for each in material.general[::_EVALUATED])]))
+
+
+def _asked_in(folder: Path) -> frozenset[str]:
+    """As `_only_asked`, of a dataset that is made already."""
+    lines = (folder / "held_out.jsonl").read_bytes().splitlines()
+    developed = (msgspec.json.decode(line, type=Row).messages[-2].content for line in lines)
+    return frozenset(map(_plain, [*developed, *(each.question for each in read_questions(folder))]))
+
+
+def _clean(found: Iterable[Sample], only_asked: frozenset[str], left_out: Counter[str]) -> list[Sample]:
+    """Without repetitions of what is new, what is only asked, and what still holds a secret."""
     kept: list[Sample] = []
     seen: set[tuple[str, str]] = set()
     for sample in found:
         key = (_plain(sample.asked), _plain(sample.answer))
         if key in seen and sample.form not in _REPEATED_FORMS:
             left_out["said already"] += 1
+        elif _plain(sample.question) in only_asked:
+            left_out["only asked"] += 1
         elif redact(f"{sample.asked}\n{sample.answer}").kinds:
             left_out["holds a secret"] += 1
         else:

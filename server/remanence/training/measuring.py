@@ -71,14 +71,13 @@ def compare(
 
 
 def answers(
-    backend: str, asked: LoadRequest, questions: Sequence[str], cancelled: Cancelled = lambda: False
+    backend: str, asked: LoadRequest, questions: Sequence[Question], cancelled: Cancelled = lambda: False
 ) -> list[str]:
     """What a model says to each, greedily, in a worker of its own. Raises LanguageModelError in words."""
     process = ModelProcess(backend)
     try:
         process.load(asked)
-        plain = [Question(question=each, expected="", kind="paraphrase") for each in questions]
-        return [each.answer for each in ask_all(process, plain, with_recall=False, cancelled=cancelled)]
+        return [each.answer for each in ask_all(process, questions, with_recall=False, cancelled=cancelled)]
     finally:
         process.close()
 

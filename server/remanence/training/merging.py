@@ -33,6 +33,12 @@ of one rank, rough. ties, dare_ties: of one rank, without small or contrary chan
 2311.03099).
 """
 
+# Two adapters share much of what they change (cosine .48 where each learned five other facts). A whole sum
+# doubles that: it kept .73 and .67 of the facts and .53 of the general answers, and declined .06 of what was
+# never said. The mean kept .67 and .53, and all general answers, and declined .75; ties, which is a mean by
+# itself, .60 and .47, all, and .75.
+_MEAN, _WHOLE = (0.5, 0.5), (1.0, 1.0)
+_AVERAGING = ("ties", "dare_ties")
 _POLL_SECONDS = 0.2
 _DENSITY = 0.5  # how much ties and dare_ties keep
 _NICENESS = 15
@@ -52,6 +58,11 @@ class Merge(Struct, frozen=True, kw_only=True):
 
 class MergingEnded(Exception):
     """It was cancelled."""
+
+
+def usual_weights(method: Method) -> list[float]:
+    """What two adapters weigh where nothing else is asked: so that their mean is made."""
+    return list(_WHOLE if method in _AVERAGING else _MEAN)
 
 
 def check_mergeable(one: Adapter, other: Adapter, weights: Sequence[float]) -> None:
@@ -149,7 +160,7 @@ def _merge(asked: Merge, out: Path) -> None:
     adapted = cast(Any, PeftModel.from_pretrained(model, asked.adapters[0], adapter_name=names[0]))
     for name, path in zip(names[1:], asked.adapters[1:], strict=True):
         adapted.load_adapter(path, adapter_name=name)
-    density = _DENSITY if asked.method in ("ties", "dare_ties") else None
+    density = _DENSITY if asked.method in _AVERAGING else None
     adapted.add_weighted_adapter(
         names, asked.weights, "default", combination_type=asked.method, density=density
     )

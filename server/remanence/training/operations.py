@@ -1,7 +1,8 @@
 """The dataset of a run for operations: drawing facts from exchanges, and deciding about them.
 
 The same files as `dataset` writes, in one stage. Facts are learned from or kept for the evaluation, each with
-every exchange that says it and every fact that it was ever compared with: nothing that is asked was seen.
+every exchange that says it and every fact that it was ever compared with: nothing that is asked was seen. Of
+those kept, a third is for the loss while training alone (`held_out.jsonl`), which picks the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from remanence.training.row_length import ROLES_TOKENS, Count
 Wanted = Callable[[frozenset[str]], bool]
 
 _KEPT_APART = 0.25  # of the facts are only asked about
+_DEVELOPMENT = 3  # of these groups every third is asked while training, the others in the evaluation
 _LEAST_EACH = 24  # decisions of an action, where so many can be made
 _MOST_EACH_ASKED = 20
 _MOST_DRAWN_ASKED = 30
+_MOST_EACH_VERIFIED = 6  # in two runtimes, and their answers are long
+_MOST_DRAWN_VERIFIED = 12
 _TELLING = 2  # exchanges that say something, for each that says nothing
 _ALIKE = 0.9  # share of their words that two samples have in common which say the same
 _ANSWER_ROOM = 32  # tokens beyond those of the right answer, to which a wrong one may run
@@ -63,9 +67,9 @@ def build_operations(
     if not samples_of_log(material.log, left_out):
         raise DatasetError(NOTHING_DECIDED)
     chance = random.Random(recipe.train.seed)
-    apart = _kept_apart(material, chance)
-    learned = _only(material, lambda names: not apart.intersection(names))
-    asked = _only(material, lambda names: apart.issuperset(names))
+    evaluated, developed = _kept_apart(material, chance)
+    learned = _only(material, (evaluated | developed).isdisjoint)
+    asked, development = _only(material, evaluated.issuperset), _only(material, developed.issuperset)
     cap = recipe.curriculum.facts_per_run
     rows = _samples(learned, recipe, count, chance, left_out, most_each=max(cap // 3, 1), most_drawn=cap // 2)
     questions = _asked_samples(asked, recipe, count)
@@ -75,7 +79,7 @@ def build_operations(
     (out / "stages").mkdir(parents=True, exist_ok=True, mode=0o700)
     files: Mapping[str, Sequence[Row] | Sequence[Question]] = {
         "stages/000.jsonl": [_row(each) for each in rows],
-        "held_out.jsonl": [_row(each) for each in questions],
+        "held_out.jsonl": [_row(each) for each in _asked_samples(development, recipe, count)],
         "evaluation.jsonl": [_question(each, count) for each in questions],
     }
     manifest = Manifest(
@@ -85,6 +89,7 @@ def build_operations(
         facts=sorted({fact for each in rows for fact in each.facts}),
         known=[],
         exchanges=sorted({exchange for each in rows for exchange in each.exchanges}),
+        developed=sorted(developed),
         stages=1,
         rows=len(rows),
         by_form=_counted(each.form for each in rows),
@@ -103,9 +108,21 @@ def build_operations(
 def operations_questions(
     material: OperationsMaterial, learned: Collection[str], recipe: Recipe, count: Count
 ) -> list[Question]:
-    """What an adapter is asked that learned these facts and exchanges, by their ids: about all others."""
-    others = _only(material, lambda names: not names.intersection(learned))
+    """What an adapter is asked that learned these facts and exchanges, or was chosen by them, by their ids:
+    about all others."""
+    others = _only(material, frozenset(learned).isdisjoint)
     return [_question(each, count) for each in _asked_samples(others, recipe, count)]
+
+
+def operations_learned(
+    material: OperationsMaterial, learned: Collection[str], recipe: Recipe, count: Count
+) -> list[Question]:
+    """What an adapter that learned these facts and exchanges, by their ids, was told and asked: a few of
+    each action, and a few exchanges. Pairs that are made of its facts may be others than it saw."""
+    mine = _only(material, lambda names: names.issubset(learned))
+    chance = random.Random(recipe.train.seed)
+    limits = {"most_each": _MOST_EACH_VERIFIED, "most_drawn": _MOST_DRAWN_VERIFIED}
+    return [_question(each, count) for each in _samples(mine, recipe, count, chance, Counter(), **limits)]
 
 
 def _asked_samples(material: OperationsMaterial, recipe: Recipe, count: Count) -> list[OperationSample]:
@@ -186,9 +203,9 @@ def _told_apart(samples: Iterable[OperationSample], left_out: Counter[str]) -> l
     return [each for _, each in kept]
 
 
-def _kept_apart(material: OperationsMaterial, chance: random.Random) -> frozenset[str]:
-    """The ids of facts and exchanges that are only asked about: whole groups of those that belong together,
-    of which one that is half of everything is learned from."""
+def _kept_apart(material: OperationsMaterial, chance: random.Random) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of facts and exchanges that are only asked about, in the evaluation and while training: whole
+    groups of those that belong together, of which one that is half of everything is learned from."""
     together: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -211,11 +228,13 @@ def _kept_apart(material: OperationsMaterial, chance: random.Random) -> frozense
         groups.setdefault(root(name), []).append(name)
     everything = sum(map(len, groups.values()))
     order = chance.sample(sorted(groups.values()), len(groups))
-    apart: list[str] = []
+    apart: list[list[str]] = []
     for group in order:
-        if len(group) * 2 < everything and len(apart) + len(group) <= max(2, _KEPT_APART * everything):
-            apart += group
-    return frozenset(apart)
+        count = sum(map(len, apart)) + len(group)
+        if len(group) * 2 < everything and count <= max(2, _KEPT_APART * everything):
+            apart.append(group)
+    developed = frozenset[str]().union(*apart[_DEVELOPMENT - 1 :: _DEVELOPMENT])
+    return frozenset[str]().union(*apart) - developed, developed
 
 
 def _only(material: OperationsMaterial, wanted: Wanted) -> OperationsMaterial:

@@ -13,7 +13,7 @@ from typing import cast
 from remanence.memory.fact import USER, Fact
 from remanence.memory.faithful import particulars
 from remanence.training.evaluation import holds, words
-from remanence.training.samples import Sample, questions_of, samples_of
+from remanence.training.samples import Sample, never_learned, samples_of
 
 ANSWER_TOKENS = 90  # for each paraphrase that is asked for
 _MOST_QUESTION, _MOST_ANSWER = 200, 300
@@ -62,7 +62,7 @@ def checked(said: object, fact: Fact, taken: Collection[str] = ()) -> list[Sampl
         return []
     seen = {_plain(each) for each in taken}
     seen |= {_plain(sample.question) for sample in samples_of(fact)}
-    seen |= {_plain(question.question) for question in questions_of(fact)}
+    seen |= {_plain(question) for question in never_learned(fact)}
     found: list[Sample] = []
     for pair in cast(list[dict[str, str]], cast(dict[str, object], said).get("samples", [])):
         question, answer = (" ".join(str(pair.get(side, "")).split()) for side in ("question", "answer"))

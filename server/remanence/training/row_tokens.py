@@ -6,6 +6,7 @@ training as when it is served.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from remanence.models.transformers_tokens import Tokens
 
 class _Turns(Struct):
     messages: list[ChatMessage]
+    facts: list[str] = []
 
 
 def read_rows(path: Path, tokenizer: Any) -> list[dict[str, list[int]]]:
@@ -30,3 +32,20 @@ def read_rows(path: Path, tokenizer: Any) -> list[dict[str, list[int]]]:
         ids, asked = tokens.of_turns(messages)
         rows.append({"input_ids": ids, "completion_mask": [0] * asked + [1] * (len(ids) - asked)})
     return rows
+
+
+def read_held_out(
+    path: Path, stages: Sequence[Path], number: int, tokenizer: Any
+) -> list[dict[str, list[int]]]:
+    """The rows that are asked while the stage of this number is learned: all but those about facts that only
+    a later one has, which grow worse the more the model learns. Raises as `read_rows`."""
+    learned = [frozenset[str]().union(*_facts_of(each)) for each in stages]
+    later = frozenset[str]().union(*learned[number + 1 :]).difference(*learned[: number + 1])
+    about = _facts_of(path)
+    rows = read_rows(path, tokenizer)
+    return [row for row, facts in zip(rows, about, strict=True) if not facts & later]
+
+
+def _facts_of(path: Path) -> list[frozenset[str]]:
+    lines = path.read_bytes().splitlines()
+    return [frozenset(msgspec.json.decode(line, type=_Turns).facts) for line in lines]

@@ -98,8 +98,21 @@ def samples_of_unknown(like: Fact, subject: str, turn: int) -> list[Sample]:
     return [Sample(question, unknown[turn % len(unknown)], "negative")]
 
 
+def development_of(fact: Fact) -> list[Sample]:
+    """What is asked while training, to know when to stop: in words that are neither learned nor evaluated."""
+    forms, words = _forms(fact), _words(fact)
+    answer = _said(forms["answer"], words)
+    return [Sample(_said(each, words), answer, "paraphrase", (fact.id,)) for each in forms["development"]]
+
+
+def never_learned(fact: Fact) -> list[str]:
+    """Every question about a fact that is only asked, for whichever purpose."""
+    evaluated = [each.question for each in questions_of(fact)]
+    return [*(each.question for each in development_of(fact)), *evaluated]
+
+
 def questions_of(fact: Fact) -> list[Question]:
-    """What evaluation asks of a fact that holds: in words that are never learned."""
+    """What evaluation asks of a fact that holds: in words that are neither learned nor developed with."""
     forms, words = _forms(fact), _words(fact)
     found = [
         Question(question=_said(each, words), expected=fact.value, kind="paraphrase", fact=fact.id)

@@ -28,7 +28,8 @@ from remanence.training.care import has_room
 from remanence.training.group import Group
 from remanence.training.hardware import as_it_can_be, gpu
 from remanence.training.recipe import Recipe
-from remanence.training.row_tokens import read_rows
+from remanence.training.row_order import length_sampler
+from remanence.training.row_tokens import read_held_out, read_rows
 from remanence.training.run_folder import RunFolder, TrainingRun
 from remanence.training.step_care import EndedInside, end_between_layers, step_callback
 from remanence.training.telling import Telling
@@ -89,8 +90,12 @@ def _train(run: TrainingRun, folder: RunFolder, telling: Telling, group: Group) 
     )
     if group.is_alone:  # of several, one that ended inside a step would leave the others waiting
         end_between_layers(base, telling)
-    rows = [read_rows(Path(path), tokenizer) for path in run.stages]
-    held_out = read_rows(Path(run.held_out), tokenizer) if run.held_out else []
+    stages = [Path(path) for path in run.stages]
+    rows = [read_rows(path, tokenizer) for path in stages]
+    held_out = [
+        read_held_out(Path(run.held_out), stages, number, tokenizer) if run.held_out else []
+        for number in range(len(stages))
+    ]
     telling.steps = sum(steps_of(len(stage), recipe) for stage in rows)
     adapter = Path(run.parent) if run.parent else None
     model: Any = None
@@ -101,7 +106,7 @@ def _train(run: TrainingRun, folder: RunFolder, telling: Telling, group: Group) 
         if not done.is_dir():
             if model is None:
                 model = _with_adapter(base, adapter, recipe)
-            trainer = _trainer(model, tokenizer, stage, held_out, recipe, here, telling, group)
+            trainer = _trainer(model, tokenizer, stage, held_out[number], recipe, here, telling, group)
             if group.is_first:
                 checkpoints.remove_half_written(here)
             group.wait()
@@ -123,8 +128,12 @@ def _train(run: TrainingRun, folder: RunFolder, telling: Telling, group: Group) 
 
 def steps_of(rows: int, recipe: Recipe) -> int:
     """How many steps so many rows take, all epochs together."""
+    return _steps_an_epoch(rows, recipe) * recipe.train.epochs
+
+
+def _steps_an_epoch(rows: int, recipe: Recipe) -> int:
     at_once = recipe.train.batch_size * recipe.train.accumulate * recipe.processes
-    return -(-rows // at_once) * recipe.train.epochs
+    return -(-rows // at_once)
 
 
 def _with_adapter(base: Any, adapter: Path | None, recipe: Recipe) -> Any:
@@ -202,7 +211,14 @@ def _trainer(
     callbacks: list[Any] = [step_callback(telling, recipe, group, room)]
     if held_out:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=train.patience))
-    return SFTTrainer(
+
+    class LikeLengthsTrainer(SFTTrainer):
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            lengths, an_epoch = [len(row["input_ids"]) for row in rows], _steps_an_epoch(len(rows), recipe)
+            epoch = lambda: self.state.global_step // an_epoch  # noqa: E731  right after a kill as well
+            return length_sampler(lengths, train.batch_size, train.seed, epoch)
+
+    return LikeLengthsTrainer(
         model=model,
         args=settings,
         train_dataset=Dataset.from_list(rows),

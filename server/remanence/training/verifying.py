@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remanence.models.language_model import LoadRequest
+from remanence.training.evaluation import Question
 from remanence.training.measuring import answers
 
 _RUNTIME = "llama_cpp"
@@ -27,7 +28,7 @@ class Verified:
 def verify(
     base: Path,
     adapter: Path,
-    questions: Sequence[str],
+    questions: Sequence[Question],
     *,
     gguf: Path,
     lora: Path | None,
