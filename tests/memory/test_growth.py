@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from remanence.memory.backlog import Backlog, Waiting
+from remanence.memory.decisions import RULES_DECIDED
 from remanence.memory.exchange import Exchange
+from remanence.memory.fact_rules import RULES_VERSION
+from remanence.memory.fact_store import FactStore
 from remanence.memory.identity import identify
 from remanence.memory.store import Candidate, Store
 
@@ -20,7 +23,7 @@ FEW = 2000  # SQLite's virtual machine takes several steps a row
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store in which everything is embedded and keyworded."""
+    """A store in which everything is embedded, keyworded and read for facts."""
     store = Store.open(tmp_path_factory.mktemp("growth") / "memory.db")
     exchanges = [Exchange(question=f"q {n}", answer=f"a {n}", tool="t") for n in range(ROWS)]
     store.capture(Candidate(each, identify(each, each, store.identity_key), 1) for each in exchanges)
@@ -28,6 +31,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     waiting = backlog.to_embed(MODEL, ROWS)
     backlog.put_vectors(MODEL, waiting, [np.ones((1, 8), np.float32)] * ROWS)
     backlog.put_keywords([(item, []) for item in waiting])
+    facts = FactStore(store.database)
+    facts.put_all([(each, []) for each in facts.unread(RULES_VERSION, ROWS)], RULES_VERSION)
     yield store
     store.close()
 
@@ -56,6 +61,21 @@ def test_a_queue_with_nothing_in_it_costs_nothing(store: Store, ask: Callable[[B
     with store.database.transaction() as writing:
         steps = _Steps(writing, store.database.reader())
     assert not ask(backlog)
+    assert steps.taken() < FEW
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda facts: facts.unread(RULES_VERSION, 64),
+        lambda facts: facts.undecided(RULES_DECIDED, 64),
+        lambda facts: facts.count_undecided(RULES_DECIDED),
+    ],
+    ids=["unread", "undecided", "count_undecided"],
+)
+def test_nothing_to_read_for_facts_costs_nothing(store: Store, ask: Callable[[FactStore], object]) -> None:
+    steps = _Steps(store.database.reader())
+    assert not ask(FactStore(store.database))
     assert steps.taken() < FEW
 
 

@@ -86,7 +86,7 @@ class FactStore:
     # Drawing facts from exchanges
 
     def unread(self, reader: str, limit: int) -> list[Unread]:
-        """Exchanges that `reader` has not read, the newest first."""
+        """Exchanges that `reader` has not read, the newest first: those that nobody has, then the others."""
         found: list[Unread] = []
         for where, values in _not_with("facts_with", reader):
             if len(found) < limit:
@@ -304,7 +304,8 @@ class FactStore:
         found = self._database.reader().execute(
             "SELECT row, question, answer, coalesce(asked_at, answered_at, created_at) AS time,"
             " redactor_version, superseded_by IS NOT NULL AS replaced, coalesce(workspace, '') AS workspace"
-            f" FROM exchanges WHERE {where} ORDER BY row DESC LIMIT ?",
+            # in the index's own order: by row alone, the whole table would be walked to find none
+            f" FROM exchanges WHERE {where} ORDER BY facts_with DESC, row DESC LIMIT ?",
             values,  # type: ignore[arg-type]
         )
         return [
