@@ -26,8 +26,8 @@ from remanence.models.text_stream import legal
 
 NO_ADAPTERS = "ctransformers cannot apply adapters: `pip install 'remanence[llama]'`, and llama.cpp will."
 _NO_SCHEMAS = "ctransformers cannot hold a text to a JSON schema: `pip install 'remanence[llama]'`."
-_FIRST_BATCH, _LONGEST_BATCH = 1, 256
-_BATCH_SECONDS = 0.04  # it cannot be interrupted within a batch, and cancelling is to be felt at once
+_LEAST_BATCH, _LONGEST_BATCH = 8, 256  # the library's own; token by token a prompt takes three times as long
+_BATCH_SECONDS = 0.08  # it cannot be interrupted within a batch, and cancelling is to be felt at once
 _SURELY_MORE = 0.6  # of that: a batch that took less may be one token longer, whatever the sums say
 _LIKELIEST, _LIKELY_SHARE = 40, 0.95
 
@@ -60,7 +60,7 @@ class CTransformersModel:
         self.capabilities = Capabilities(context=context, infill=prompts.fills_gaps)
         self._library: Any = library
         self._prompts = prompts
-        self._batch = _FIRST_BATCH
+        self._batch = _LEAST_BATCH
 
     def generate(self, asked: Generation, cancelled: Cancelled) -> Iterator[str | Usage]:
         """Pieces of text as they are written, then one Usage."""
@@ -99,7 +99,7 @@ class CTransformersModel:
                 fitting = int(len(batch) * _BATCH_SECONDS / max(took, 1e-6))
                 if took < _SURELY_MORE * _BATCH_SECONDS:
                     fitting = max(fitting, len(batch) + 1)  # a token of a longer batch costs less
-                self._batch = max(1, min(_LONGEST_BATCH, 2 * len(batch), fitting))
+                self._batch = max(_LEAST_BATCH, min(_LONGEST_BATCH, 2 * len(batch), fitting))
                 yield None
         greedy = asked.temperature <= 0
         number = 0
