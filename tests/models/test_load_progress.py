@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from generating import never
 
 import tiny_llama
 from remanence.engine import model_messages as mm
@@ -26,10 +27,6 @@ from remanence.settings import LanguageModelSettings, LanguageModelsSettings
 
 TESTS = str(Path(__file__).parents[1])
 ASKED = mm.AskRequest(prompt="say 2", model="slow", with_memory=False, remember=False)
-
-
-def never() -> bool:
-    return False
 
 
 @dataclass(frozen=True)

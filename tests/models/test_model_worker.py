@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from generating import never
 
 import tiny_llama
 from remanence.models.language_model import (
@@ -23,10 +24,6 @@ from remanence.models.model_client import ModelProcess, WorkerGone
 
 SCRIPTED = "models.scripted_model"
 TESTS = str(Path(__file__).parents[1])
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from generating import never
 
 import tiny_llama
 from remanence.models.choosing import Chosen, choose_backend
@@ -23,10 +24,6 @@ TESTS = str(Path(__file__).parents[1])
 MB = 2**20
 SAY = Generation(prompt="say 2")
 SAID = "wordé0 wordé1 "
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from generating import never
 from jsonschema import validate
 
 import tiny_llama
@@ -74,10 +75,6 @@ class Teller:
 
     def close(self) -> None:
         """Nothing."""
-
-
-def never() -> bool:
-    return False
 
 
 def decide(**options: Any) -> Generation:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from generating import never
 
 import tiny_model
 import tiny_summariser
@@ -38,10 +39,6 @@ def summariser(folder: Path) -> Iterator[Summariser]:
     summariser = Summariser(str(folder), wait_seconds=PATIENT, text_seconds=PATIENT)
     yield summariser
     summariser.close()
-
-
-def never() -> bool:
-    return False
 
 
 def shortened(

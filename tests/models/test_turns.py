@@ -5,13 +5,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from generating import never
 
 from remanence.models.turns import Turns
 from remanence.models.worker_pipes import GivenUp
-
-
-def never() -> bool:
-    return False
 
 
 class Line:
