@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
+_SOON_SECONDS = 1.0  # an engine that runs is reached in a thirtieth of that, one that starts about then
 
 
 class EngineLink:
@@ -33,6 +34,13 @@ class EngineLink:
         """The client, if the engine is reached; None at once where it is not, and it is reached for."""
         if self._client is None:
             self.begin()
+        return self._client
+
+    async def soon(self) -> EngineClient | None:
+        """The client, waited for a moment where it is being reached for: whoever opens a file points at once.
+        None where the engine is not up by then."""
+        if self.ready is None and self._connecting is not None:
+            await asyncio.wait((self._connecting,), timeout=_SOON_SECONDS)
         return self._client
 
     def begin(self) -> None:

@@ -39,7 +39,7 @@ async def _hover(ls: RemanenceLanguageServer, params: types.HoverParams) -> type
     subject = subject_at(lines, line, at, document.language_id or "")
     if subject is None:
         return None
-    engine = ls.engine.ready
+    engine = await ls.engine.soon()
     if engine is None:
         return None
     uri = place_of(ls.workspace, document.uri)

@@ -82,7 +82,8 @@ def reranked(
 
 
 def _judged(each: Ranked, probability: float) -> Ranked:
-    score = (1 - _SHARE) * each.score + _SHARE * probability
+    found = min(each.score, 1.0)  # a quotation counts as certain, not as more
+    score = (1 - _SHARE) * found + _SHARE * probability
     why = (*each.why, "judged relevant by the reranker") if probability >= _RELEVANT else each.why
     return replace(each, score=score, why=why)
 
