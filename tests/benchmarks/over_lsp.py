@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 from lsprotocol import types
 from vector_cache import ROOT
 
@@ -152,12 +151,8 @@ async def writes(opened: Window, captures: int, forgets: int) -> dict[str, float
 
 
 def memory(status: m.StatusResponse) -> dict[str, float]:
-    """Resident megabytes of the engine, and of the language server that this process started."""
-    found = {f"{process.name}_rss_mb": process.rss_mb for process in status.processes}
-    for child in psutil.Process().children():
-        if "lsp" in child.cmdline():
-            found["language_server_rss_mb"] = child.memory_info().rss / _MB
-    return found
+    """Resident megabytes of the engine, and of the language server, which the engine counts too."""
+    return {f"{process.name}_rss_mb": process.rss_mb for process in status.processes}
 
 
 def disk(home: Home) -> dict[str, float]:

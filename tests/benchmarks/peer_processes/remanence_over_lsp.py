@@ -10,8 +10,6 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
-
 from peer_processes.peer import Embedding, Floats, Peer, Said, serve
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "configs" / "demo"))
@@ -44,8 +42,7 @@ class OverLsp(Peer):
 
     def processes(self) -> dict[str, int]:
         status = self._wait(self._ask("remanence.status", m.Empty(), m.StatusResponse))
-        doors = [each for each in psutil.Process().children() if "lsp" in each.cmdline()]
-        return {each.name: each.pid for each in status.processes} | {"language server": doors[0].pid}
+        return {each.name: each.pid for each in status.processes}  # the language server among them
 
     def close(self) -> None:
         if self._editor is not None:
