@@ -12,7 +12,7 @@ DEFINITION := pyproject.toml configs/constraints.txt
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c configs/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-editors bench lint clean
+.PHONY: help demo test test-editors bench lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,15 +20,12 @@ help: ## what can be made
 demo: .venv/installed ## a real session with the language server: import, hover, complete, capture, forget
 	@$(BIN)/python configs/demo/session.py
 
-test: .venv/installed-dev ## every test but the longest, the editors' included
-	$(BIN)/python -m pytest -n 3 -m "not long" || { \
+test: .venv/installed-dev ## every test, the editors' included
+	$(BIN)/python -m pytest -n 3 || { \
 	  echo "What failed while other tests kept the machine busy is asked once more, alone."; \
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; \
 	}
 	@$(MAKE) --no-print-directory test-editors
-
-test-long: .venv/installed-dev ## what `make test` leaves out: chains of learning that are trained twice, ten minutes
-	$(BIN)/python -m pytest -m long
 
 test-editors: .venv/installed-dev ## the VS Code extension in a real VS Code (needs node, npm and chromium)
 	@missing=; for program in node npm chromium; do \

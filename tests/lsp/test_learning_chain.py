@@ -263,7 +263,6 @@ async def test_an_export_answers_in_llama_cpp_as_it_does_here(chain: Chain, tmp_
     assert job["figures"]["same"] == job["figures"]["asked"] == len(TAUGHT) + len(EARLIER)
 
 
-@pytest.mark.long
 async def test_what_is_forgotten_is_off_at_once_and_gone_after_the_next_training(
     chain: Chain, tmp_path: Path
 ) -> None:
@@ -283,7 +282,6 @@ async def test_what_is_forgotten_is_off_at_once_and_gone_after_the_next_training
         assert mean([names(said, service.port) for service, said in learned]) >= 0.9
 
 
-@pytest.mark.long
 async def test_killed_in_mid_training_it_ends_as_if_it_had_not_been(chain: Chain, tmp_path: Path) -> None:
     home = copied(chain.halfway, tmp_path)
     async with editor_window(home) as window:
