@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,26 +12,18 @@ from engine_process import ask, stop, wait_for_indexing
 from remanence.engine.client import EngineError
 from remanence.engine.messages import CaptureRequest, DoctorRequest, RecallRequest
 from remanence.paths import Home
+from small_disk import mounted
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def small_home(tmp_path: Path, embedder_folder: Path) -> Iterator[Home]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small tmpfs needs rights that this user has not")
-    try:
+    with mounted(tmp_path, "size=6m") as place:
         home = Home(place / "home").create()
         (home.models / embedder_folder.name).symlink_to(embedder_folder, target_is_directory=True)
         yield home
         stop(home)
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_full_disk_is_said_in_words_and_loses_nothing(small_home: Home) -> None:

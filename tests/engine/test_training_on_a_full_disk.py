@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,26 +16,20 @@ from remanence.engine.service import Service, open_service
 from remanence.memory.fact_store import FactStore
 from remanence.paths import Home
 from remanence.training.run_folder import RunFolder
+from small_disk import mounted
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def learner(tmp_path: Path, embedder_folder: Path) -> Iterator[Service]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small tmpfs needs rights that this user has not")
-    try:
+    with mounted(tmp_path, "size=24m") as place:
         home = Home(place / "home").create()
         (home.models / embedder_folder.name).symlink_to(embedder_folder, target_is_directory=True)
         set_models(home)
         service = open_service(home)
         yield service
         service.close()
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

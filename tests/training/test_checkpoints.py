@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tiny_runs import LEARNED, never, quietly, run_of, weights
 from remanence.training import checkpoints, training_process
 from remanence.training.run_folder import Progress, RunFolder
 from remanence.training.training_process import follow
+from small_disk import mounted
 
 HELD_OUT = LEARNED[:2]
 
@@ -116,15 +116,8 @@ def test_without_a_whole_checkpoint_the_stage_begins_again(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m,nr_inodes=200", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small tmpfs needs rights that this user has not")
-    try:
+    with mounted(tmp_path, "size=40m,nr_inodes=200") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def told_to_wait(progress: Progress) -> bool:

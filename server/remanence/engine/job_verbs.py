@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from remanence.engine import messages as m
 from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.importing import Importer, named, source_states
 from remanence.engine.indexing import Indexing
-from remanence.engine.jobs import Control, Jobs, Work
+from remanence.engine.jobs import Control, Jobs, Resume, Work
 from remanence.engine.parsing import parse_request
 from remanence.engine.reranking import RerankerSlot
 from remanence.engine.verbs import Cancelled, EngineError
 from remanence.memory.progress_records import ProgressRecords
-
-_Resumed = Callable[[str, str], Work | None]
 
 
 class JobVerbs:
@@ -72,9 +68,9 @@ class JobVerbs:
         job = self._jobs.start("prepare", _json(request), self._prepare_work(request))
         return m.JobStarted(job_id=job.job_id)
 
-    def take_up(self, others: _Resumed) -> None:
-        """Go on with the jobs that an engine's end interrupted; `others` gives that of other kinds. Raises
-        StoreError."""
+    def take_up(self, others: Resume) -> None:
+        """Go on with the jobs that an engine's end interrupted; `others` gives the work of other
+        kinds. Raises StoreError."""
 
         def resumed(kind: str, request: str) -> Work | None:  # each kind can be done twice without harm
             try:
