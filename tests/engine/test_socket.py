@@ -6,12 +6,13 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
-import httpcore
 import pytest
 from engine_process import ask, engines_of, stop, wait_until
 
-from remanence.engine.address import Address, post, read_address
+from remanence.engine.address import Address, read_address
+from remanence.engine.connections import Connections
 from remanence.engine.messages import CaptureRequest, RecallRequest
 from remanence.engine.starting import ping
 from remanence.paths import Home
@@ -30,8 +31,8 @@ def send(home: Home, verb: str, body: bytes) -> tuple[int, bytes]:
     async def run() -> tuple[int, bytes]:
         address = read_address(home)
         assert address is not None
-        async with address.pool() as pool:
-            answer = await post(pool, address, verb, body)
+        with closing(Connections(address)) as connections:
+            answer = await connections.post(verb, body)
         return answer.status, answer.content
 
     return asyncio.run(run())
@@ -66,12 +67,12 @@ def test_a_door_that_hangs_up_leaves_a_working_engine(running: Home) -> None:
         address = read_address(running)
         assert address is not None
         for _ in range(20):
-            pool = address.pool()
-            asking = asyncio.create_task(post(pool, address, "recall", b'{"query": "anything at all"}'))
+            connections = Connections(address)
+            asking = asyncio.create_task(connections.post("recall", b'{"query": "anything at all"}'))
             await asyncio.sleep(0.001)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            await pool.aclose()
+            connections.close()
 
     asyncio.run(hang_up())
     assert send(running, "status", b"")[0] == 200
@@ -97,8 +98,8 @@ def test_without_unix_sockets_the_engine_asks_for_its_token(home: Home) -> None:
 
         async def intrude(token: str) -> int:
             stranger = Address(pid=0, version="", port=address.port, token=token)
-            async with httpcore.AsyncConnectionPool() as pool:
-                return (await post(pool, stranger, "status", b"")).status
+            with closing(Connections(stranger)) as connections:
+                return (await connections.post("status", b"")).status
 
         assert [asyncio.run(intrude(token)) for token in ("", "guess")] == [403, 403]
     finally:

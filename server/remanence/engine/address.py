@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
-import httpcore
 import msgspec
 
 from remanence.paths import Home
 
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
-_ANSWER_SECONDS = 300.0
-_TIMEOUT = {"connect": 5.0, "write": 60.0, "pool": 60.0}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,65 +21,10 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     token: str = ""
 
-    def pool(self) -> httpcore.AsyncConnectionPool:
-        """Connections to this engine."""
-        return httpcore.AsyncConnectionPool(uds=self.socket, max_connections=16, keepalive_expiry=60)
-
-    def url(self, verb: str) -> str:
-        """Where a verb is asked for."""
-        return f"http://127.0.0.1:{self.port or 80}/v1/{verb}"
-
     def headers(self) -> list[tuple[str, str]]:
         """What every request carries."""
         said = [("Content-Type", "application/json")]
         return [*said, ("Authorization", f"Bearer {self.token}")] if self.token else said
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    content: bytes
-
-
-async def post(
-    pool: httpcore.AsyncConnectionPool,
-    address: Address,
-    verb: str,
-    body: bytes,
-    seconds: float = _ANSWER_SECONDS,
-) -> Answer:
-    """One request, answered within so many seconds. Raises httpcore's errors; cancelling it hangs up."""
-    response = await pool.request(
-        "POST",
-        address.url(verb),
-        headers=address.headers(),
-        content=body,
-        extensions={"timeout": {**_TIMEOUT, "read": seconds}},
-    )
-    return Answer(response.status, response.content)
-
-
-async def post_for_lines(
-    pool: httpcore.AsyncConnectionPool, address: Address, verb: str, body: bytes
-) -> AsyncGenerator[tuple[int, bytes]]:
-    """One request, answered in lines: each with the status of the answer, whole and not empty.
-
-    Raises httpcore's errors; ending the iteration hangs up.
-    """
-    async with pool.stream(
-        "POST",
-        address.url(verb),
-        headers=address.headers(),
-        content=body,
-        extensions={"timeout": {**_TIMEOUT, "read": _ANSWER_SECONDS}},
-    ) as response:
-        rest = b""
-        async for part in response.aiter_stream():
-            *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
-                yield response.status, line
-        if rest:
-            yield response.status, rest
 
 
 def read_address(home: Home) -> Address | None:

@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import filelock
-import httpcore
 import msgspec
 
 from remanence import __version__
-from remanence.engine.address import Address, post, read_address
+from remanence.engine.address import Address, read_address
+from remanence.engine.connections import Connections, HungUp
 from remanence.engine.messages import PingResponse
 from remanence.engine.verbs import EngineError
 from remanence.paths import Home
@@ -64,10 +65,10 @@ async def ensure_engine(home: Home, dead: Address | None = None) -> Address:
 
 async def ping(address: Address) -> PingResponse | None:
     """Whether the engine at this address answers."""
-    async with address.pool() as pool:
+    with closing(Connections(address)) as connections:
         try:
-            answer = await post(pool, address, "ping", b"", _PING_SECONDS)
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
+            answer = await connections.post("ping", b"", _PING_SECONDS)
+        except (HungUp, TimeoutError):
             return None
     return msgspec.json.decode(answer.content, type=PingResponse) if answer.status == 200 else None
 
@@ -87,10 +88,10 @@ async def _living(home: Home) -> Address | None:
 
 
 async def _drain(home: Home, address: Address) -> None:
-    async with address.pool() as pool:
+    with closing(Connections(address)) as connections:
         try:
-            await post(pool, address, "drain", b"")
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError):
+            await connections.post("drain", b"")
+        except (HungUp, TimeoutError):
             return
     deadline = time.monotonic() + _DRAIN_SECONDS
     while _is_held(home.engine_lock) and time.monotonic() < deadline:
