@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remanence.memory.faithful import keeps_particulars, particulars
@@ -96,6 +96,7 @@ names = st.sampled_from(
 
 
 @given(texts.filter(str.strip))
+@example("㍱A")  # a sign that stands for letters, beside one
 def test_a_text_stands_for_itself(text: str) -> None:
     assert keeps_particulars(text, text, text)
 

@@ -63,8 +63,9 @@ def _is_in(particular: str, said: tuple[str, frozenset[str], frozenset[str]]) ->
     text, stems, numbers = said
     if _NUMBER.fullmatch(particular):
         return particular in numbers
-    if particular.isalpha():  # "Deploying" and "deployed" are one word, "Deploy" within "redeploy" is none
-        return frozenset(terms.stems(particular)) <= stems
+    # "Deploying" and "deployed" are one word, "Deploy" within "redeploy" is none
+    if particular.isalpha() and frozenset(terms.stems(particular)) <= stems:
+        return True
     folded = re.escape(" ".join(particular.casefold().split()))
     return re.search(rf"(?<!\w){folded}(?!\w)", text) is not None
 
