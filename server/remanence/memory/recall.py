@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from remanence.memory import fusion
 from remanence.memory.candidates import Candidates, Rowids, Said, Sides, said_of
+from remanence.memory.cognates import across_languages
 from remanence.memory.context import lent_by_neighbours
 from remanence.memory.dense import Cancelled, DenseIndex, Near, never
 from remanence.memory.fresh import fresh_evidence
@@ -170,7 +171,7 @@ def recall(
         for i in kept.tolist()
         if (row := by_row.get(int(context.candidates.rowids[i]))) is not None
     ]
-    ranked = with_priors(ranked, query, words.terms, span)
+    ranked = across_languages(with_priors(ranked, query, words.terms, span), query.text)
     ranked = collapse_duplicates(ranked, context.vectors)
     not_reranked: str | None = None
     if reranker is not None:
