@@ -131,6 +131,12 @@ def sample(items: Sequence[Item], most: int | None) -> list[Item]:
     return [items[i] for i in order]
 
 
+def first_of_same(rows: Sequence[Row]) -> list[int]:
+    """For each row, in order, the number of the first one that says the same word for word."""
+    firsts: dict[tuple[str, str], int] = {}
+    return [firsts.setdefault((row.question.strip(), row.answer.strip()), row.row) for row in rows]
+
+
 def load(name: str, data: Path | None) -> EvaluationSet:
     """Read a set; `data` is the folder that holds its folder, not needed for the demo."""
     if name == DEMO:

@@ -17,7 +17,6 @@ itself, and is through when all is found by words and by meaning.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import scoring
-from evaluation_sets import CASES, DEMO, SETS, Case, EvaluationSet, Question, load, sample
+from evaluation_sets import CASES, DEMO, SETS, Case, EvaluationSet, Question, first_of_same, load, sample
 from peer_environments import IN_PROCESS, PLACE, REMANENCE, SYSTEMS, NotInstalled, System, environment
 from peer_report import costs, print_costs, print_quality
 from peer_runs import Ask, Floats, Measurement, Run, Store, text_of
@@ -112,21 +111,15 @@ def quality(
 
     Exchanges that say the same, word for word, count as one: a system that stores them once loses nothing.
     """
-    same = _first_of_same(evaluated.rows)
-    numbers = {row.id: same[row.row] for row in evaluated.rows}
+    same = first_of_same(evaluated.rows)
+    numbers = {row.id: row.row for row in evaluated.rows}
     figures: dict[str, Any] = {}
     for case, questions in lines.items():
-        merged = [
-            dataclasses.replace(each, relevant=frozenset(same[row] for row in each.relevant))
-            for each in questions
-        ]
         values = {
             system: scoring.per_query(
-                [
-                    list(dict.fromkeys(numbers[name] for name in run.found[key(each, case.scoped)]))
-                    for each in questions
-                ],
-                merged,
+                [[numbers[name] for name in run.found[key(each, case.scoped)]] for each in questions],
+                questions,
+                same,
             )
             for system, run in runs.items()
             if run.failed is None
@@ -167,11 +160,6 @@ def _exchange(row: Row) -> dict[str, object]:
         "conversation_id": row.conversation_id,
         "source": row.tool,
     }
-
-
-def _first_of_same(rows: Sequence[Row]) -> list[int]:
-    firsts: dict[tuple[str, str], int] = {}
-    return [firsts.setdefault((row.question.strip(), row.answer.strip()), row.row) for row in rows]
 
 
 def _environments(names: Sequence[str]) -> tuple[dict[System, Path], dict[str, str]]:

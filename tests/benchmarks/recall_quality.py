@@ -7,8 +7,9 @@ DIR holds NAME/exchanges.jsonl.gz and NAME/queries.jsonl.gz. Every system gets t
 queries; the real indexes and the real `recall` run. Words: our lexical index alone. Tantivy, meaning,
 prototype: plain BM25, exact cosine of one vector an exchange, and their normalised sum (plain_search.py),
 without a gate. Every figure comes for all queries and for both halves (by a hash of the query's id):
-constants are chosen on half A and checked on half B. Differences are recall's to the best other system, with
-the 95 % interval of a paired bootstrap: "noise" where that holds 0. Vectors are kept under .cache/.
+constants are chosen on half A and checked on half B. Exchanges that say the same word for word count as
+one, as in peers.py: recall shows them once. Differences are recall's to the best other system, with the 95 %
+interval of a paired bootstrap: "noise" where that holds 0. Vectors are kept under .cache/.
 """
 
 from __future__ import annotations
@@ -23,7 +24,18 @@ from typing import Any
 import numpy as np
 import scoring
 from abstention import abstention
-from evaluation_sets import CASES, DEMO, SETS, SMALL_SETS, Case, Question, load, read_lines, sample
+from evaluation_sets import (
+    CASES,
+    DEMO,
+    SETS,
+    SMALL_SETS,
+    Case,
+    Question,
+    first_of_same,
+    load,
+    read_lines,
+    sample,
+)
 from results import run_facts, write_results
 from set_store import SYSTEMS, SetStore, System
 from tail_probe import tail_probe
@@ -56,8 +68,11 @@ def quality(stores: Mapping[str, SetStore], most: int | None) -> dict[str, Any]:
         if not questions:
             continue
         in_a = np.array([question.half == "A" for question in questions])
-        values = {
-            system: scoring.per_query([store.find(system, q, case.scoped) for q in questions], questions)
+        same = first_of_same(store.set.rows)
+        values: dict[System, scoring.Floats] = {
+            system: scoring.per_query(
+                [store.find(system, q, case.scoped) for q in questions], questions, same
+            )
             for system in SYSTEMS
         }
         figures[case.name] = {

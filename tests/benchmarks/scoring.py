@@ -28,13 +28,23 @@ class Difference(NamedTuple):
         return self.low <= 0 <= self.high
 
 
-def per_query(found: Sequence[Sequence[int]], questions: Sequence[Question]) -> Floats:
-    """R@5, R@10, hit@10 and reciprocal rank within ten of each question: (n, 4)."""
+def per_query(
+    found: Sequence[Sequence[int]], questions: Sequence[Question], first_of_same: Sequence[int] | None = None
+) -> Floats:
+    """R@5, R@10, hit@10 and reciprocal rank within ten of each question: (n, 4).
+
+    With `first_of_same` (see `evaluation_sets`), rows that say the same word for word count as one, wanted
+    or found: whoever shows them once has lost nothing.
+    """
     values = np.zeros((len(questions), len(METRICS)))
     for i, (rows, question) in enumerate(zip(found, questions, strict=True)):
-        hits = [rank for rank, row in enumerate(rows[:10], start=1) if row in question.relevant]
+        shown, relevant = rows, question.relevant
+        if first_of_same is not None:
+            shown = list(dict.fromkeys(first_of_same[row] for row in rows))
+            relevant = {first_of_same[row] for row in relevant}
+        hits = [rank for rank, row in enumerate(shown[:10], start=1) if row in relevant]
         at5 = sum(rank <= 5 for rank in hits)
-        wanted = len(question.relevant)
+        wanted = len(relevant)
         values[i] = at5 / wanted, len(hits) / wanted, bool(hits), 1 / hits[0] if hits else 0
     return values
 

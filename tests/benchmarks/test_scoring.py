@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_sets import DEMO, ROOT, Question, half_of, load, read_lines, sample
+from evaluation_sets import DEMO, ROOT, Question, first_of_same, half_of, load, read_lines, sample
 from scoring import below, difference, means, ordered_pairs, per_query
 
 QUESTIONS = ROOT / "tests" / "benchmarks" / "demo_queries.jsonl"
@@ -25,6 +26,22 @@ def test_recall_hits_and_reciprocal_rank_count_the_first_ten_only() -> None:
     values = per_query([ranked, [5]], [_question({1, 2, 11}), _question({1})])
     assert values.tolist() == [[1 / 3, 2 / 3, 1, 1 / 2], [0, 0, 0, 0]]
     assert means(values) == {"R@5": 0.1667, "R@10": 0.3333, "hit@10": 0.5, "MRR": 0.25}
+
+
+def test_rows_that_say_the_same_count_as_one() -> None:
+    first_of_same = [0, 1, 0, 3]  # the third says what the first says
+    assert per_query([[1, 2]], [_question({0, 2})], first_of_same).tolist() == [[1, 1, 1, 1 / 2]]
+    assert per_query([[0, 2, 3]], [_question({3, 2})], first_of_same).tolist() == [[1, 1, 1, 1]]
+    assert per_query([[0, 2, 3]], [_question({3})], first_of_same).tolist() == [[1, 1, 1, 1 / 2]]
+    assert per_query([[1, 3]], [_question({2})], first_of_same).tolist() == [[0, 0, 0, 0]]
+
+
+def test_the_same_is_the_same_word_for_word() -> None:
+    rows = load(DEMO, None).rows
+    again = replace(rows[3], row=len(rows), id="again", answer=rows[3].answer + "\n")
+    other = replace(rows[3], row=len(rows) + 1, id="other", answer=rows[3].answer + " Also so.")
+    numbers = list(range(len(rows)))
+    assert first_of_same([*rows, again, other]) == [*numbers, 3, len(rows) + 1]
 
 
 @pytest.mark.parametrize(
