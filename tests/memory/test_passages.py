@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remanence.memory import terms
-from remanence.memory.passages import CodeBlock, clues, code_blocks, excerpt, sentences, split_code
+from remanence.memory.passages import (
+    CodeBlock,
+    clues,
+    code_blocks,
+    excerpt,
+    mentions,
+    sentences,
+    split_code,
+)
 
 ANSWER = """Sure, here is what happened.
 
@@ -144,3 +152,17 @@ def test_an_excerpt_starts_at_the_first_of_the_sentences_that_say_most(lines: li
     (redis,), (numpy,) = terms.query_stems("redis"), terms.query_stems("numpy")
     best = max(each, key=lambda sentence: 2 * ("redis" in sentence) + 1.5 * ("numpy" in sentence))
     assert excerpt(answer, [redis, numpy], limit=len(best)) == best
+
+
+_WORDS = st.lists(
+    st.sampled_from(["Redis", "socket", "sockets,", "getSocket", "keep-alive", "and", "¿", "İ"])
+)
+
+
+@given(_WORDS, st.sampled_from([" ", "\n", "\t", " \n "]))
+def test_however_its_words_are_looked_through_a_text_mentions_the_same(words: list[str], gap: str) -> None:
+    text, wanted = terms.folded(gap.join(words)), terms.query_stems("redis sockets")
+    found = terms.mentions(text, wanted)
+    assert mentions(text, wanted) == found
+    assert mentions(f"{text} _", wanted) == found
+    assert mentions(f"{text} {'so ' * 5000}", wanted) == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,24 @@ def test_a_run_of_words_that_are_everywhere_is_not_looked_for(
     assert index.in_order(terms.stems(TAIL), 10).tolist() == []
     monkeypatch.setattr("remanence.memory.lexical._COMMON", 3)
     assert sorted(index.in_order(terms.stems(TAIL), 10).tolist()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_looked_for_as_one_are_found_where_each_alone_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    drawn = random.Random(seed)
+    rows = [" ".join(drawn.choices(("crane", "harbour", "tide", "rope"), k=60)) for _ in range(40)]
+    index = filled(tmp_path, *rows)
+    started = [drawn.choice(rows).split()[5 : 5 + drawn.randint(4, 12)] for _ in range(60)]
+    asked = [
+        " ".join(words + drawn.choices(("tide", "rope", "oar"), k=drawn.randint(2, 6))) for words in started
+    ]
+    together = [shares(index, text) for text in asked]
+    monkeypatch.setattr("remanence.memory.phrases._SHARED", 7)  # more than a run has: each is looked for
+    assert together == [shares(index, text) for text in asked]
+    assert any(together)
+    assert not all(together)
 
 
 @pytest.mark.parametrize("run", [[], ["crane"], ["crane", "unheard"]])

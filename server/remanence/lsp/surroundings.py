@@ -29,6 +29,8 @@ def enclosing(lines: Sequence[str], at: int) -> list[str]:
     """The lines that this one is nested in by its indentation, innermost first."""
     found: list[str] = []
     depth = _indent(lines[at])
+    if not depth:  # else hundreds of lines would be looked at for nothing
+        return found
     ended = False  # at this depth stands the last line of a header: its first one has the name
     for text in _near(lines, range(at - 1, at - _FAR, -1)):
         indent = _indent(text)

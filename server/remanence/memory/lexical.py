@@ -245,6 +245,13 @@ class LexicalIndex:
         phrase = Query.phrase_query(self._schema, "body", list[str | tuple[int, str]](run))
         return self._within(phrase, limit, scope, among)[0]
 
+    def may_hold(self, run: Sequence[str], scope: Scope | None = None, among: Rowids | None = None) -> bool:
+        """Whether a row may hold these terms one right after the other, restricted as in `search`: it does,
+        or each of them is in very many rows. Raises IndexReadError."""
+        if min(self._in_texts[term] for term in run) > _COMMON:
+            return True
+        return len(self.in_order(run, 1, scope, among)) > 0
+
     def _within(
         self, scoring: Query, limit: int, scope: Scope | None, among: Rowids | None
     ) -> tuple[Rowids, Floats]:

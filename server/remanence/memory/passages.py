@@ -26,6 +26,7 @@ _MOST_LINES = 200
 _MOST_SENTENCES = 200  # of a line
 _MOST_READ = 50_000  # characters of an answer
 _LONGEST_CLUE = 4
+_REPETITIVE = 10_000  # characters: a longer text, such as a log, may say a word thousands of times
 _DOUBLED = frozenset("bcdfgklmnprstvz")
 
 
@@ -139,18 +140,42 @@ def mentions(text: str, wanted: Collection[str]) -> list[tuple[str, str]]:
     to their stems: that is nearly all of the work."""
     if not wanted:
         return []
+    sought = {clue for term in wanted for clue in clues(term)}
+    text = text.replace("\n", " ")
+    lower = text.lower()
+    if "_" in text or len(lower) != len(text) or len(text) > _REPETITIVE:
+        found = _words_holding(sought, text)
+    else:
+        found = _words_at(sought, text, lower)
+    return terms.mentions(" ".join(found), wanted)
+
+
+def _words_at(sought: Iterable[str], text: str, lower: str) -> list[str]:
+    """The words of a text that hold one of these, in order, where `lower` has each at the same place."""
+    places: set[tuple[int, int]] = set()
+    for clue in sought:
+        at = lower.find(clue)
+        while at >= 0:
+            end = lower.find(" ", at)
+            end = end if end >= 0 else len(lower)
+            places.add((lower.rfind(" ", 0, at) + 1, end))
+            at = lower.find(clue, end)
+    return [text[start:end] for start, end in sorted(places)]
+
+
+def _words_holding(sought: Iterable[str], text: str) -> list[str]:
+    """The words of a text that hold one of these without their underscores, in order."""
     words = list(dict.fromkeys(text.split()))  # half the work: most of a text is said before
     look_in = " ".join(words).lower().replace("_", "")
-    may_hold: set[int] = set()
-    for term in wanted:
-        for clue in clues(term):
-            at, counted, number = look_in.find(clue), 0, 0
-            while at >= 0:
-                number += look_in.count(" ", counted, at)
-                may_hold.add(number)
-                counted = look_in.find(" ", at)
-                at = look_in.find(clue, counted) if counted >= 0 else -1
-    return terms.mentions(" ".join([words[number] for number in sorted(may_hold)]), wanted)
+    numbers: set[int] = set()
+    for clue in sought:
+        at, counted, number = look_in.find(clue), 0, 0
+        while at >= 0:
+            number += look_in.count(" ", counted, at)
+            numbers.add(number)
+            counted = look_in.find(" ", at)
+            at = look_in.find(clue, counted) if counted >= 0 else -1
+    return [words[number] for number in sorted(numbers)]
 
 
 @lru_cache(4096)

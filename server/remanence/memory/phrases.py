@@ -6,7 +6,7 @@ words of long answers, which hold few words that are rare, one in seven was not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ _RUN = 6  # terms; shorter runs are turns of phrase
 _WHOLE = 32  # terms: of a longer query only runs are looked for
 _RUNS = 4  # spread over the query: each costs some hundredths of a millisecond
 _MOST_RUNS = 16  # with those beside one that is held
+_SHARED = 4  # terms that runs must have in common to be looked for as one: fewer are often held somewhere
+_AS_RARE = 0.6  # of the weight of the runs' rarest term: else each of them is found missing sooner
 _LEAST = 0.5  # of the query; with less in common it is often only put in the same way
 _MOST = 40  # rows that hold one run
 _READ = 2000  # characters of a query
@@ -68,13 +70,14 @@ def quoted(
     run = terms.stems(text[:_READ])
     if len(run) < _RUN:
         return Quoted.nothing()
-    if len(run) <= _WHOLE:
+    weigh = dict(zip(words.terms, words.idf.tolist(), strict=True))
+    weights = np.array([weigh.get(term, 0.0) for term in run], dtype=np.float32)
+    nowhere = _held_nowhere(lexical, run, weights, scope, among)
+    if len(run) <= _WHOLE and not nowhere:
         whole = np.sort(lexical.in_order(run, _MOST, scope, among))
         if len(whole):
             return Quoted(whole, np.ones(len(whole), dtype=np.float32))
-    weigh = dict(zip(words.terms, words.idf.tolist(), strict=True))
-    weights = np.array([weigh.get(term, 0.0) for term in run], dtype=np.float32)
-    sought, held = _runs_held(lexical, run, scope, among)
+    sought, held = _runs_held(lexical, run, nowhere, scope, among)
     total = float(weights[sought].sum())
     if not held or total <= 0:
         return Quoted.nothing()
@@ -83,12 +86,50 @@ def quoted(
     return Quoted(np.array(list(telling), dtype=np.int64), np.array(list(telling.values()), dtype=np.float32))
 
 
+def _held_nowhere(
+    lexical: LexicalIndex,
+    run: Sequence[str],
+    weights: Floats,
+    scope: Scope | None,
+    among: Rowids | None,
+) -> set[int]:
+    """Where those of the runs spread over the query begin that no row holds: of most queries all of them.
+
+    What neighbours have in common is looked for in place of each, where it tells as much: `weights` (t,) say
+    how rare the terms are.
+    """
+    nowhere: set[int] = set()
+    for starts in _overlapping(_spread(len(run) - _RUN)):
+        shared, whole = slice(starts[-1], starts[0] + _RUN), slice(starts[0], starts[-1] + _RUN)
+        is_as_rare = weights[shared].max() >= _AS_RARE * weights[whole].max()
+        for together in [starts] if is_as_rare else [[start] for start in starts]:
+            if not lexical.may_hold(run[together[-1] : together[0] + _RUN], scope, among):
+                nowhere.update(together)
+    return nowhere
+
+
+def _overlapping(starts: Sequence[int]) -> list[list[int]]:
+    """Where runs begin, in groups that have terms in common; a run may be one by itself."""
+    groups: list[list[int]] = []
+    for start in starts:
+        if groups and start - groups[-1][0] <= _RUN - _SHARED:
+            groups[-1].append(start)
+        else:
+            groups.append([start])
+    return groups
+
+
 def _runs_held(
-    lexical: LexicalIndex, run: Sequence[str], scope: Scope | None, among: Rowids | None
+    lexical: LexicalIndex,
+    run: Sequence[str],
+    nowhere: Container[int],
+    scope: Scope | None,
+    among: Rowids | None,
 ) -> tuple[Flags, dict[int, Flags]]:
     """Which of t terms were looked for, (t,), and for each row that holds runs of them which it holds, (t,).
 
-    Where one of the runs spread over the query is held, those beside it are looked for too.
+    Where one of the runs spread over the query is held, those beside it are looked for too; of those that
+    begin `nowhere` it is known that none is.
     """
     sought = np.zeros(len(run), dtype=np.bool_)
     held: dict[int, Flags] = {}
@@ -99,6 +140,8 @@ def _runs_held(
         looked.add(start)
         places = slice(start, start + _RUN)
         sought[places] = True
+        if start in nowhere:
+            return False
         rows = lexical.in_order(run[places], _MOST, scope, among).tolist()
         for row in rows:
             held.setdefault(row, np.zeros(len(run), dtype=np.bool_))[places] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from remanence.memory import terms
@@ -67,7 +68,12 @@ def surface_words(text: str) -> list[tuple[str, frozenset[str]]]:
     for token in _TOKEN.findall(text):
         word = token.strip(".,:;!?*_-/\\#…。，？！")
         if word and len(word) <= _LONGEST_TOKEN and word not in found:
-            found[word] = frozenset(terms.query_stems(word))
+            found[word] = _stands_for(word)
             if len(found) == _MOST_TOKENS:
                 break
     return list(found.items())
+
+
+@lru_cache(4096)
+def _stands_for(word: str) -> frozenset[str]:
+    return frozenset(terms.query_stems(word))
