@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from remanence.memory.database import Database, StoreError
@@ -259,6 +259,7 @@ turns = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(turns)
+@example([("a", "x y"), ("a", "other"), ("a", "x"), ("a", "x y"), ("a", "Ω")])  # grown into an earlier version
 def test_importing_the_same_turns_again_stores_nothing(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[str, str]]
 ) -> None:

@@ -170,6 +170,9 @@ class Store:
 
     def _supersede(self, connection: sqlite3.Connection, known: sqlite3.Row, successor: str) -> None:
         old_id = exchange_id("superseded", known["id"], bytes(known["content_hash"]).hex())
+        if connection.execute("SELECT 1 FROM exchanges WHERE id = ?", [old_id]).fetchone() is not None:
+            # a version before it said the same: this one grew until it did too
+            old_id = exchange_id("superseded", old_id, str(known["row"]))
         connection.execute(
             "UPDATE exchanges SET id = ?, superseded_by = ?, revision = ? WHERE row = ?",
             [old_id, successor, Database.next_revision(connection), known["row"]],
