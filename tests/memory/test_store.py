@@ -259,7 +259,7 @@ turns = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(turns)
-@example([("a", "x y"), ("a", "other"), ("a", "x"), ("a", "x y"), ("a", "Ω")])  # grown into an earlier version
+@example([("a", "x y"), ("a", "other"), ("a", "x"), ("a", "x y"), ("a", "Ω")])  # into an earlier version
 def test_importing_the_same_turns_again_stores_nothing(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[str, str]]
 ) -> None:
