@@ -32,7 +32,7 @@ class LanceDB(Peer):
             "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1]),
         }
         table = self._database.create_table(_NAME, pa.table(columns))
-        table.create_index("text", config=FTS())
+        table.create_index("text", config=FTS(with_position=True))  # it takes a query in quotes as a phrase
         self._table = table
 
     def find(self, text: str, most: int, conversation: str | None) -> list[str]:
