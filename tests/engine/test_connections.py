@@ -148,6 +148,28 @@ async def test_an_answer_in_lines_comes_line_by_line_and_leaves_the_connection()
         assert len(opened) == 1
 
 
+async def test_an_answer_that_outlasts_the_closing_is_given_and_its_connection_ended() -> None:
+    may_answer, gone = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        await may_answer.wait()
+        writer.write(said(b"late"))
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+
+    async with reaching(answer_late) as (connections, opened):
+        asking = asyncio.create_task(connections.post("recall", b"{}"))
+        async with asyncio.timeout(20):
+            while not opened:
+                await asyncio.sleep(0.005)
+            connections.close()
+            may_answer.set()
+            assert (await asking).content == b"late"
+            await gone.wait()
+
+
 async def test_whoever_ends_the_lines_hangs_up() -> None:
     gone = asyncio.Event()
 

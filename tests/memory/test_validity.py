@@ -177,6 +177,12 @@ def test_a_rule_that_still_holds_stays_where_it_is(asked: str, rule: str, later:
     assert ordered(rule, later, asked=asked) == [0, 1]
 
 
+def test_letters_that_grow_in_lower_case_move_no_rule() -> None:
+    before = "İ" * 60 + ". "
+    rule, later = "Column names must start with 'bi_'.", "Column names must start with 'inv_'."
+    assert ordered(before + rule, before + later, asked=COLUMNS) == [1, 0]
+
+
 def test_what_is_added_instead_of_something_takes_its_place() -> None:
     rule, later = (
         "Always add the tenant check to handlers.",

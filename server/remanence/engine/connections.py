@@ -49,6 +49,7 @@ class Connections:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._idle: list[_Connection] = []
+        self._closed = False
 
     async def post(self, verb: str, body: bytes, seconds: float = _ANSWER_SECONDS) -> Answer:
         """One request; the engine may be silent for so many seconds. Cancelling it hangs up.
@@ -82,7 +83,8 @@ class Connections:
             yield status, rest
 
     def close(self) -> None:
-        """End the connections that nobody waits on."""
+        """End the connections that nobody waits on; the others end with their answers."""
+        self._closed = True
         while self._idle:
             self._idle.pop().writer.close()
 
@@ -102,7 +104,7 @@ class Connections:
         except (OSError, h11.RemoteProtocolError) as error:
             raise HungUp from error
         finally:
-            if http.our_state is h11.DONE and http.their_state is h11.DONE:
+            if http.our_state is h11.DONE and http.their_state is h11.DONE and not self._closed:
                 http.start_next_cycle()
                 connection.idle_since = asyncio.get_running_loop().time()
                 self._idle.append(connection)

@@ -216,7 +216,8 @@ def _read(question: str) -> _Read:
 
 
 def _plain(text: str) -> str:
-    return text.lower().replace("’", "'")
+    # each letter stays in its place: of all of them only this one becomes two
+    return text.replace("İ", "I").lower().replace("’", "'")
 
 
 def _found(text: str, listed: Phrases) -> Iterator[tuple[int, int, str]]:
