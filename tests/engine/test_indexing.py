@@ -14,6 +14,7 @@ from service_in_process import never
 
 from remanence.engine import messages as m
 from remanence.engine.service import Service, open_service
+from remanence.memory.dense_codes import Quantiser
 from remanence.memory.dense_files import Loaded, load_snapshot
 from remanence.memory.index_files import IndexReadError
 from remanence.paths import Home
@@ -123,10 +124,10 @@ def test_the_code_of_a_forgotten_memory_leaves_the_snapshot(home: Home) -> None:
     model, (folder,) = service.indexing.dense.model_id, home.indexes.glob("dense-*")
 
     def codes() -> int:
-        loaded = load_snapshot(folder, model, 384)
+        loaded = load_snapshot(folder, model, 384, Quantiser(384))
         if not isinstance(loaded, Loaded):
             return -1
-        return sum(int(run.codes.any(axis=1).sum()) for _, run in loaded.slots.view().runs())
+        return sum(bool(chunk.codes.packed().any()) for _, chunk in loaded.slots.view().chunks())
 
     try:
         wait_until(lambda: codes() == 1)

@@ -11,6 +11,7 @@ import pytest
 
 from remanence.memory import dense, dense_files, dense_search, dense_slots
 from remanence.memory.dense import DenseIndex
+from remanence.memory.dense_codes import Quantiser
 
 D = 64
 
@@ -33,6 +34,15 @@ def opened(folder: Path) -> DenseIndex:
 
 def found(index: DenseIndex, query: np.ndarray, limit: int = 10) -> list[int]:
     return index.search(query, limit).rowids.tolist()
+
+
+def saved_codes(folder: Path, *slots: int) -> np.ndarray:
+    """What the saved codes of these slots say of each dimension: (n, w)."""
+    quantiser = Quantiser(D)
+    loaded = dense_files.load_snapshot(folder, "model/a", D, quantiser)
+    assert isinstance(loaded, dense_files.Loaded)
+    each = np.eye(len(quantiser.turned(clustered(1))[0]), dtype=np.float32)
+    return np.stack([loaded.slots.view().near(one, ids(*slots)) for one in each], axis=1)
 
 
 @contextmanager

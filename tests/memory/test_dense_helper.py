@@ -1,34 +1,33 @@
-"""Two threads that look through the codes of one dense index, each taking what the other has not."""
+"""Two threads that look through the chunks of one dense index, each taking what the other has not."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
-import faiss
 import numpy as np
 import pytest
-from dense_samples import clustered, found, opened
+from dense_samples import chunks_of, clustered, found, opened
 
 from remanence.memory import dense_search
 from remanence.memory.dense import Cancelled, DenseIndex
+from remanence.memory.dense_codes import Codes
 
 _ROWS = 3000
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DenseIndex:
-    """A dozen runs, which a helper is asked to share."""
-    monkeypatch.setattr(dense_search, "_LEAST_RUN", 16)
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DenseIndex]:
+    """A dozen chunks, which a helper is asked to share."""
     monkeypatch.setattr(dense_search, "_HELPED_FROM", 0)
-    index = opened(tmp_path)
-    index.add(np.arange(_ROWS), clustered(_ROWS))
-    return index
+    with chunks_of(256):
+        index = opened(tmp_path)
+        index.add(np.arange(_ROWS), clustered(_ROWS))
+        yield index
 
 
-def test_both_threads_take_runs_and_together_find_what_one_finds(
+def test_both_threads_take_chunks_and_together_find_what_one_finds(
     index: DenseIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = clustered(20, seed=1)
@@ -37,16 +36,16 @@ def test_both_threads_take_runs_and_together_find_what_one_finds(
         alone = [found(index, query, 30) for query in queries]
     threads: set[int] = set()
     both_began = threading.Event()
-    knn_hamming = cast("Callable[..., tuple[np.ndarray, np.ndarray]]", faiss.knn_hamming)
+    nearest = Codes.nearest
 
-    def noted(*asked: Any, variant: str) -> tuple[np.ndarray, np.ndarray]:
+    def noted(codes: Codes, turned: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         threads.add(threading.get_ident())
         if len(threads) == 2:
             both_began.set()
         assert both_began.wait(30)
-        return knn_hamming(*asked, variant=variant)
+        return nearest(codes, turned, wanted)
 
-    monkeypatch.setattr(faiss, "knn_hamming", noted)
+    monkeypatch.setattr(Codes, "nearest", noted)
     assert [found(index, query, 30) for query in queries] == alone
 
 

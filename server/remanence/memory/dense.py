@@ -1,9 +1,8 @@
-"""Dense search: sign-binarised codes in RAM, exact re-scoring from float16 vectors on disk.
+"""Dense search: small codes in RAM, exact re-scoring from float16 vectors on disk.
 
-A row has one or more units, vectors of their own: the whole first. The sign of each dimension is kept
-(48 bytes for 384 dimensions); FAISS ranks the codes of all units by Hamming distance. Of the rows of the
-first thousand or more the most likely, by the query against their signs, are scored exactly: their best
-units and their wholes. The index is a cache: the truth is the database.
+A row has one or more units, vectors of their own: the whole first. FAISS compares a query with the codes
+of all units (see `dense_codes`). Of the rows of the nearest six hundred or more the likeliest are scored
+exactly: their best units and their wholes. The index is a cache: the truth is the database.
 
 Slots are only ever appended, and a removed one is blanked, so a search that is under way never sees
 a slot change its meaning; blank slots go when a snapshot finds more than a tenth of them.
@@ -13,12 +12,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from remanence.memory.dense_codes import Floats, Halves, Quantiser
 from remanence.memory.dense_files import (
     Header,
     Saved,
@@ -29,16 +29,13 @@ from remanence.memory.dense_files import (
 )
 from remanence.memory.dense_search import (
     Cancelled,
-    Floats,
-    Halves,
     Searched,
     cosines,
     nearest,
     never,
-    sign_codes,
     unit_norm,
 )
-from remanence.memory.dense_slots import CHUNK, MOST_UNITS, Rowids, SlotRun, Slots, span_slots
+from remanence.memory.dense_slots import CHUNK, MOST_UNITS, Rowids, Slots, span_slots
 from remanence.memory.index_files import IndexReadError, IndexWriteError
 from remanence.memory.vector_file import VectorFile, widened
 
@@ -46,13 +43,13 @@ __all__ = ["Cancelled", "DenseIndex", "Halves", "Near", "never"]
 
 # How many units are taken by their codes, by the logarithm of how many there are: the more, the more of them
 # lie between the query and the ten rows that are nearest. See `_depth`.
-_PER_DOUBLING = 350
-_DOUBLED_FROM = 4096
+_PER_DOUBLING = 400
+_DOUBLED_FROM = 1 << 15
 LEAST_CODES = 600
-_CODES_PER_ROW = 10  # of the rows of these units one in so many is read
+_CODES_PER_ROW = 3.5  # of the rows of these units one in so many is read
 _EXACT_BELOW = 2000  # a scope with so few units is scored whole: about as cheap as the candidates, and exact
 _GONE_SHARE = 0.1
-_BLOCK = 4096  # slots that are read together where all are
+_BLOCK = 4096  # slots, about, that are read together where all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +77,11 @@ class DenseIndex:
         self._writing = threading.RLock()
         self._saved: tuple[Saved, ...] = ()
         self._blanked: set[int] = set()  # chunks with slots that were saved and have been blanked since
-        loaded = load_snapshot(folder, model_id, dimensions)
+        self._quantiser = Quantiser(dimensions)
+        loaded = load_snapshot(folder, model_id, dimensions, self._quantiser)
         if isinstance(loaded, str):
             self.note, self.revision = loaded, 0
-            self._slots = Slots((dimensions + 7) // 8)
+            self._slots = Slots(self._quantiser)
             self._file = VectorFile.create(folder, dimensions)
         else:
             self.note, self.revision = None, loaded.header.revision
@@ -107,7 +105,7 @@ class DenseIndex:
         return index
 
     def _publish(self) -> None:
-        self._view = Searched(self._slots.view(), self._file)
+        self._view = Searched(self._quantiser, self._slots.view(), self._file)
 
     def _remove_strays(self) -> None:
         remove_strays(self._folder, {self._file.path.name, *(saved.name for saved in self._saved)})
@@ -149,10 +147,11 @@ class DenseIndex:
             rowids, counts = rowids[kept], counts[kept]
         with self._writing:
             try:
-                self._file.write(self._slots.count, unit.astype(np.float16))
+                halves = unit.astype(np.float16)
+                self._file.write(self._slots.count, halves)
             except OSError as error:
                 raise IndexWriteError(f"The dense index cannot be written: {error}") from error
-            replaced = self._slots.append(rowids, counts, sign_codes(unit))
+            replaced = self._slots.append(rowids, counts, widened(halves))
             self._publish()
             self._slots.blank(*replaced)
             self._wipe(*replaced)
@@ -237,6 +236,7 @@ class DenseIndex:
                 if self._slots.gone > _GONE_SHARE * self._slots.count:
                     self._compact()
                 self._file.sync()
+                self._slots.wipe()
                 saved = tuple(save_chunks(self._folder, self._slots.view(), self._saved, self._blanked))
                 header = Header(self.model_id, self.dimensions, revision, self._file.path.name, saved)
                 write_header(self._folder, header)
@@ -249,33 +249,31 @@ class DenseIndex:
                 raise IndexWriteError(f"The dense index cannot be saved: {error}") from error
 
     def _compact(self) -> None:
-        """Go on with new slots and a new file that hold the live ones alone, in the order they had."""
-        view, before = self._view.slots, self._view.vectors
+        """Go on with new slots and a new file that hold the live rows alone, in the order they had."""
+        before, slots = self._view, Slots(self._quantiser)
         file = VectorFile.create(self._folder, self.dimensions)
-
-        def live() -> Iterator[SlotRun]:
-            written = 0
-            for start, run in view.runs(_BLOCK):
-                kept = np.flatnonzero(run.rows >= 0)
-                file.write(written, before.read_run(start, start + len(run.rows))[kept])
-                written += len(kept)
-                yield SlotRun(run.codes[kept], run.rows[kept], view.units(start, run.rows)[kept])
-
-        self._slots = Slots.restored((self.dimensions + 7) // 8, live())
+        rowids, firsts, counts = before.slots.spans()
+        for part in np.array_split(np.arange(len(rowids)), -(-before.slots.count // _BLOCK)):
+            vectors = before.vectors.read(firsts[part], counts[part])
+            file.write(slots.count, vectors)
+            slots.append(rowids[part], counts[part], widened(vectors))
+        self._slots = slots
         self._file, self._saved = file, ()
         self._blanked.clear()
         self._publish()
 
     def verify(self) -> bool:
-        """Whether each stored vector still has the signs that its code records. Reads the whole file."""
+        """Whether each stored vector is still the one that its code was made of. Reads the whole file."""
         view = self._view
-        for start, run in view.slots.runs(_BLOCK):
-            try:
-                vectors = view.vectors.read_run(start, start + len(run.rows))
-            except IndexReadError:
-                return False
-            if not np.array_equal(sign_codes(vectors), run.codes):
-                return False
+        for start, chunk in view.slots.chunks():
+            for at in range(0, len(chunk.rows), _BLOCK):
+                live = chunk.rows[at : at + _BLOCK] >= 0
+                try:
+                    vectors = view.vectors.read_run(start + at, start + at + len(live))
+                except IndexReadError:
+                    return False
+                if np.any(chunk.codes.differ(at, vectors) & live):
+                    return False
         return True
 
     def close(self) -> None:
@@ -287,9 +285,9 @@ class DenseIndex:
 def _depth(units: int, limit: int) -> tuple[int, int]:
     """How many of so many units are taken by their codes, and how many of their rows are read for `limit`.
 
-    Of 300 queries' ten nearest rows among 62,000, 378,000 and 3.8 million units this finds .998, .996 and
-    .992; 600 codes and 100 rows found .994, .983 and .949.
+    Of 300 queries' ten nearest rows among 62,000, 378,000 and 3.8 million units this finds .998, .997 and
+    .994.
     """
     doublings = math.log2(max(units / _DOUBLED_FROM, 1))
     wanted = max(LEAST_CODES, 4 * limit, round(_PER_DOUBLING * doublings))
-    return wanted, max(wanted // _CODES_PER_ROW, 2 * limit, 100)
+    return wanted, max(round(wanted / _CODES_PER_ROW), 2 * limit)

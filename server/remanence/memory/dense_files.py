@@ -1,9 +1,9 @@
 """The snapshot of a dense index: a small header, and a file of slots for each chunk of them.
 
-Files of slots only grow: a snapshot appends what is new, then replaces the header, which says how much
-of which file counts and its CRC-32. A chunk in which a slot was blanked since is written anew under
-another name, so that a removed code leaves the disk. Whatever lies beyond what the header counts was
-written before a crash and is ignored.
+Files of slots hold whole blocks of them and only grow: a snapshot appends what is new, then replaces the
+header, which says how much of which file counts and its CRC-32, and holds the last block while it is not
+full. A chunk in which a slot was blanked since is written anew under another name, so that a removed code
+leaves the disk. Whatever lies beyond what the header counts was written before a crash and is ignored.
 """
 
 from __future__ import annotations
@@ -19,24 +19,27 @@ from typing import Any
 
 import numpy as np
 
-from remanence.memory.dense_slots import CHUNK, Chunk, SlotRun, Slots, View
+from remanence.memory.dense_codes import BLOCK, Quantiser
+from remanence.memory.dense_slots import CHUNK, NOBODY, Chunk, SlotRun, Slots, View
 from remanence.memory.index_files import open_private, replace_atomically
 from remanence.memory.vector_file import unused_name
 
 SNAPSHOT = "snapshot.bin"
 _OURS = b"RMNDNS"
-_MAGIC = _OURS + b"02"
-_AT_ONCE = 1 << 15  # slots
+_MAGIC = _OURS + b"03"
+_AT_ONCE = 1 << 10  # blocks
 _SAMPLE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A chunk's file of slots: its first `count` slots count, and `crc` is theirs."""
+    """A chunk's file of slots: of the `count` slots the whole blocks are in it, the first of it, and `crc` is
+    theirs; `rest` is the block that is not full, in hexadecimal digits."""
 
     name: str
     count: int
     crc: int
+    rest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +74,55 @@ def save_chunks(
     """Make all slots durable beside what is `saved` already of each chunk, those of the `blanked` chunks
     in new files. Raises OSError; what is saved is then still whole.
     """
-    for number, (start, chunk) in enumerate(view.runs()):
+    for number, (start, chunk) in enumerate(view.chunks()):
         old = saved[number] if number < len(saved) and number not in blanked else None
         if old is None:
             path = unused_name(folder, "slots", "bin")
             with open(path, "xb", opener=open_private):
-                old = Saved(path.name, 0, 0)
+                old = Saved(path.name, 0, 0, "")
         yield _append(folder, old, view, start, chunk)
 
 
 def _append(folder: Path, saved: Saved, view: View, start: int, chunk: Chunk) -> Saved:
-    """Write the slots of a chunk, the first of which is `start`, after those that count."""
-    if saved.count == len(chunk.rows):
+    """Write the whole blocks of a chunk, whose first slot is `start`, after those that count."""
+    count, crc = len(chunk.rows), saved.crc
+    if saved.count == count:
         return saved
-    record, crc = _record(chunk.codes.shape[1]), saved.crc
+    packed, (whole, rest) = chunk.codes.packed(), divmod(count, BLOCK)
+
+    def blocks(first: int, last: int) -> bytes:
+        """These blocks of the chunk; what one lacks that is not full is nobody's."""
+        held = slice(first * BLOCK, min(last * BLOCK, count))
+        records = np.zeros(last - first, dtype=_record(packed.shape[1]))
+        records["codes"] = packed[first:last]
+        rows = np.full((last - first) * BLOCK, NOBODY, dtype=np.int32)
+        units = np.zeros(len(rows), dtype=np.uint8)
+        rows[: held.stop - held.start] = chunk.rows[held]
+        units[: held.stop - held.start] = view.units(start + held.start, chunk.rows[held])
+        records["rows"], records["units"] = rows.reshape(-1, BLOCK), units.reshape(-1, BLOCK)
+        return records.tobytes()
+
     with open(folder / saved.name, "r+b") as file:
-        file.truncate(saved.count * record.itemsize)
+        kept = saved.count // BLOCK
+        file.truncate(kept * _record(packed.shape[1]).itemsize)
         file.seek(0, os.SEEK_END)
-        for at in range(saved.count, len(chunk.rows), _AT_ONCE):
-            rows = chunk.rows[at : at + _AT_ONCE]
-            records = np.empty(len(rows), dtype=record)
-            records["code"], records["row"] = chunk.codes[at : at + _AT_ONCE], rows
-            records["unit"] = view.units(start + at, rows)
-            data = records.tobytes()
+        for first in range(kept, whole, _AT_ONCE):
+            data = blocks(first, min(first + _AT_ONCE, whole))
             file.write(data)
             crc = zlib.crc32(data, crc)
         file.flush()
         os.fsync(file.fileno())
-    return Saved(saved.name, len(chunk.rows), crc)
+    return Saved(saved.name, count, crc, blocks(whole, whole + 1).hex() if rest else "")
 
 
-def _record(code_bytes: int) -> np.dtype[np.void]:
-    return np.dtype([("code", np.uint8, (code_bytes,)), ("row", "<i4"), ("unit", np.uint8)])
+def _record(block_bytes: int) -> np.dtype[np.void]:
+    """A block of slots: packed codes, rows, units."""
+    return np.dtype(
+        [("codes", np.uint8, (block_bytes,)), ("rows", "<i4", (BLOCK,)), ("units", np.uint8, (BLOCK,))]
+    )
 
 
-def load_snapshot(folder: Path, model_id: str, dimensions: int) -> Loaded | str:
+def load_snapshot(folder: Path, model_id: str, dimensions: int, quantiser: Quantiser) -> Loaded | str:
     """The snapshot, or in words why there is none to use."""
     try:
         data = (folder / SNAPSHOT).read_bytes()
@@ -121,8 +138,7 @@ def load_snapshot(folder: Path, model_id: str, dimensions: int) -> Loaded | str:
     if any(saved.count != CHUNK for saved in header.chunks[:-1]):
         return "the snapshot is of another format"
     try:
-        width = (dimensions + 7) // 8
-        slots = Slots.restored(width, (run for saved in header.chunks for run in _read(folder, saved, width)))
+        slots = Slots.restored(quantiser, (_read(folder, saved, quantiser) for saved in header.chunks))
     except (ValueError, FileNotFoundError):
         return "the snapshot is damaged"
     loaded = Loaded(header, slots)
@@ -142,38 +158,35 @@ def _parsed(data: bytes) -> Header | str:
     return Header(**content)
 
 
-def _read(folder: Path, saved: Saved, code_bytes: int) -> Iterator[SlotRun]:
-    """A file's slots. Raises ValueError where they are not what the header counted, FileNotFoundError."""
-    record, crc, rest = _record(code_bytes), 0, saved.count
+def _read(folder: Path, saved: Saved, quantiser: Quantiser) -> SlotRun:
+    """A chunk's slots. Raises ValueError where they are not what the header counted, FileNotFoundError."""
+    record = _record(BLOCK * quantiser.code_bytes)
     with (folder / saved.name).open("rb") as file:
-        while rest:
-            data = file.read(min(rest, _AT_ONCE) * record.itemsize)
-            if not data or len(data) % record.itemsize:
-                raise ValueError("the file ends too early")
-            crc = zlib.crc32(data, crc)
-            records = np.frombuffer(data, dtype=record)
-            yield SlotRun(records["code"], records["row"], records["unit"])
-            rest -= len(records)
-    if crc != saved.crc:
+        data = file.read(saved.count // BLOCK * record.itemsize)
+    if zlib.crc32(data) != saved.crc:
         raise ValueError("the file is damaged")
+    blocks = np.frombuffer(data + bytes.fromhex(saved.rest), dtype=record)
+    if len(blocks) != -(-saved.count // BLOCK):
+        raise ValueError("the file ends too early")
+    rows, units = (blocks[name].reshape(-1)[: saved.count] for name in ("rows", "units"))
+    return SlotRun(np.ascontiguousarray(blocks["codes"]), rows, units)
 
 
 def _vectors_agree(folder: Path, loaded: Loaded) -> bool:
-    """Whether the vectors' file is long enough and a sample of its vectors has the signs of its codes."""
+    """Whether the vectors' file is long enough and a sample of its vectors has the codes that it should."""
     path, size = folder / loaded.header.vectors, 2 * loaded.header.dimensions
     view = loaded.slots.view()
     if not path.is_file() or path.stat().st_size < view.count * size:
         return False
+    sample = np.unique(np.linspace(0, view.count - 1, min(_SAMPLE, view.count)).astype(np.int64))
     with path.open("rb") as file:
-        sample = np.linspace(0, view.count - 1, min(_SAMPLE, view.count)).astype(np.int64)
-        for slot, row, code in zip(sample.tolist(), view.rows(sample), view.codes(sample), strict=True):
-            if row < 0:
-                continue
-            file.seek(slot * size)
-            vector = np.frombuffer(file.read(size), dtype=np.float16)
-            wiped = not vector.any()  # removed after this snapshot: whoever replays will remove it again
-            if not wiped and not np.array_equal(np.packbits(vector > 0), code):
-                return False
+        for start, chunk in view.chunks():
+            for at in (sample[(sample >= start) & (sample < start + len(chunk.rows))] - start).tolist():
+                file.seek((start + at) * size)
+                vector = np.frombuffer(file.read(size), dtype=np.float16)
+                wiped = not vector.any()  # removed after this snapshot: whoever replays will remove it again
+                if chunk.rows[at] >= 0 and not wiped and chunk.codes.differ(at, vector[None]).any():
+                    return False
     return True
 
 

@@ -1,4 +1,4 @@
-"""What a search of a dense index does: candidates by their codes, then exact cosines of all their units."""
+"""What a search of a dense index does: candidates by their codes, then exact cosines of the likeliest."""
 
 from __future__ import annotations
 
@@ -8,23 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from remanence.memory.dense_slots import CHUNK, Codes, Rowids, View, span_slots
+from remanence.memory.dense_codes import Flags, Floats, Halves, Quantiser
+from remanence.memory.dense_slots import CHUNK, Chunk, Rowids, View
 from remanence.memory.vector_file import VectorFile, widened
 
-Floats = NDArray[np.float32]
-Halves = NDArray[np.float16]
-
 _UNITS_PER_ROW = 2  # read at most, on the mean
-_RUNS = 12  # that all slots are compared in, or more
-_LEAST_RUN = 1 << 13  # slots
-_HELPED_FROM = 1 << 17  # slots: of fewer the helper would wake too late
+_UNSEEN = 0.8  # how near a whole is taken to be that the codes did not find, of the last that they found
+_HELPED_FROM = 1 << 20  # slots: of fewer the helper would wake too late
 HELPER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codes")
-_SHARES = 3  # of what one run would hold of the nearest, if they were spread evenly
-_FAR = 1 << 14  # bits: more than any code has
+_SHARES = 3  # of what one chunk would hold of the nearest, if they were spread evenly
 _AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
 
 
@@ -41,6 +36,7 @@ class Cancelled(Exception):
 class Searched:
     """What a search works on. Blanking alone may change under it."""
 
+    quantiser: Quantiser
     slots: View
     vectors: VectorFile
 
@@ -53,12 +49,6 @@ def unit_norm(vectors: Floats) -> Floats:
     return cast(Floats, np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))
 
 
-def sign_codes(vectors: Floats | Halves) -> Codes:
-    """The signs of vectors (n, d), packed: (n, ceil(d / 8))."""
-    # float16 rounds the smallest components to 0, so the sign is taken of what is stored
-    return np.packbits(vectors.astype(np.float16) > 0, axis=1)
-
-
 def nearest(
     searched: Searched,
     query: Floats,
@@ -67,90 +57,93 @@ def nearest(
     rows: int,
     cancelled: Callable[[], bool],
 ) -> tuple[Rowids, Floats, Floats, Halves]:
-    """Of the rows of the `wanted` units whose codes are nearest to that of `query` (d,), unit norm, the most
-    likely `rows`: their numbers (n,), the cosines of their wholes (n,) and of the best unit that was read
-    (n,), which is the whole where that is nearer; and their wholes (n, d).
+    """Of the rows of the `wanted` units whose codes are nearest to `query` (d,), unit norm, the likeliest
+    `rows`: their numbers (n,), the cosines of their wholes (n,) and of the best unit that was read (n,),
+    which is the whole where that is nearer; and their wholes (n, d).
 
-    What is read from the disk is chosen by the query against the signs of the vectors, which tells more than
-    its signs against theirs. Raises Cancelled, IndexReadError.
+    What is read from the disk is chosen by what the codes say of the best unit and of the whole together.
+    Raises Cancelled, IndexReadError.
     """
-    view = searched.slots
-    slots, owners = _nearest_codes(view, query, among, wanted, cancelled)
+    view, turned = searched.slots, searched.quantiser.turned(query[None])[0]
+    near = _nearest_codes(searched, turned, among, wanted, cancelled)
     if cancelled():
         raise Cancelled
-    guess = _by_signs(view, slots, query)
-    order = np.argsort(-guess, kind="stable")
-    slots, owners, guess = slots[order], owners[order], guess[order]
-    found, first, at = np.unique(owners, return_index=True, return_inverse=True)
+    slots, guess = near.slots, near.near
+    found, first, at = np.unique(near.rows, return_index=True, return_inverse=True)
     firsts, counts = view.find(found.astype(np.int64))
-    sums = guess[first] + _by_signs(view, firsts, query)
-    sums[counts == 0] = -np.inf  # removed meanwhile
+    there = counts > 0  # others were removed meanwhile
+    is_whole = slots == firsts[at]
+    whole = np.full(len(found), _UNSEEN * guess[-1] if len(guess) else 0, dtype=np.float32)
+    whole[at[is_whole]] = guess[is_whole]
+    sums = np.where(there, guess[first] + whole, -np.inf)
     likely = np.zeros(len(found), dtype=np.bool_)
     likely[np.argsort(-sums, kind="stable")[:rows]] = True
-    likely &= counts > 0
+    likely &= there
     read = likely[at]
     read[_UNITS_PER_ROW * rows :] = False
     read[first[likely]] = True
     units, wholes = slots[read], firsts[likely]
     places, back = np.unique(np.concatenate([units, wholes]), return_inverse=True)
     vectors = searched.vectors.gather(places)
-    near = np.einsum("id,d->i", widened(vectors), query)[back]  # `@` starts threads
+    exact = np.einsum("id,d->i", widened(vectors), query)[back]  # `@` starts threads
     best = np.full(len(found), -1, dtype=np.float32)
-    np.maximum.at(best, at[read], near[: len(units)])
-    whole, best, found = near[len(units) :], best[likely], found[likely].astype(np.int64)
+    np.maximum.at(best, at[read], exact[: len(units)])
+    whole, best, found = exact[len(units) :], best[likely], found[likely].astype(np.int64)
     live = view.rows(wholes) >= 0  # what was removed meanwhile may have been read half wiped
     return found[live], whole[live], np.maximum(whole, best)[live], vectors[back[len(units) :][live]]
 
 
-def _by_signs(view: View, slots: Rowids, query: Floats) -> Floats:
-    """How near (n,) each slot is to `query` (d,), going by the signs of its vector alone; only to compare."""
-    signs = np.unpackbits(view.codes(slots), axis=1, count=len(query))
-    return np.einsum("id,d->i", signs, query)  # widens them in pieces: all at once take four times the room
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Slots (n,) that are near by their codes: how `near`, best first, and their rows. No other of the same
+    part is nearer than `beyond`."""
+
+    near: Floats
+    slots: Rowids
+    rows: NDArray[np.int32]
+    beyond: float
 
 
 def _nearest_codes(
-    view: View, query: Floats, among: Rowids | None, wanted: int, cancelled: Callable[[], bool]
-) -> tuple[Rowids, NDArray[np.int32]]:
-    """The `wanted` slots with the nearest codes, and the row of each. Raises Cancelled."""
-    code = sign_codes(query[None])
-    # of one among many runs a share is enough, unless the nearest lie together
-    spread = 1 + _SHARES * wanted * _run(view) // max(view.count, 1)
+    searched: Searched, turned: Floats, among: Rowids | None, wanted: int, cancelled: Callable[[], bool]
+) -> _Near:
+    """The `wanted` slots with the nearest codes. Raises Cancelled."""
+    view = searched.slots
+    look = _look(turned) if among is None else _look_among(searched.quantiser, turned, among)
+    # of one among many chunks a share is enough, unless the nearest lie together
+    spread = 1 + _SHARES * wanted * CHUNK // max(view.count, 1)
     share = wanted if among is not None else min(wanted, spread)
     helped = among is None and view.count >= _HELPED_FROM
-    found = _nearest_in_each(_parts(view, among), code, share, cancelled, helped)
-    near, farthest = _nearest_of(found, wanted)
-    if share < wanted and any(each.beyond < farthest for each in found):
-        for i, part in enumerate(_parts(view, among)):
-            if found[i].beyond < farthest:
-                found[i] = _nearest_in(part, code, wanted)
-        near, _ = _nearest_of(found, wanted)
-    if not found:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
-    slots, rows = (
-        np.concatenate(each) for each in zip(*((one.slots, one.rows) for one in found), strict=True)
-    )
-    return slots[near], rows[near]
+    found = _in_each(view.chunks(), lambda start, chunk: look(start, chunk, share), cancelled, helped)
+    nearest = _nearest_of(found, wanted)
+    if share < wanted and any(each.beyond > nearest.beyond for each in found):
+        for i, (start, chunk) in enumerate(view.chunks()):
+            if found[i].beyond > nearest.beyond:
+                found[i] = look(start, chunk, wanted)
+        nearest = _nearest_of(found, wanted)
+    return nearest
 
 
-def _nearest_in_each(
-    parts: Iterator[_Part], code: Codes, wanted: int, cancelled: Callable[[], bool], helped: bool
-) -> list[_Found]:
-    """What `_nearest_in` finds in each part, in order; where `helped`, a second thread takes every part that
-    it comes to. It is waited for only where it has begun one. Raises Cancelled."""
-    found: list[tuple[int, _Found]] = []
-    numbered = enumerate(parts)
+def _in_each(
+    chunks: Iterator[tuple[int, Chunk]],
+    look: Callable[[int, Chunk], _Near],
+    cancelled: Callable[[], bool],
+    helped: bool,
+) -> list[_Near]:
+    """What is found in each chunk, in order; where `helped`, a second thread takes every chunk that it comes
+    to. It is waited for only where it has begun one. Raises Cancelled."""
+    found: list[tuple[int, _Near]] = []
     taking = threading.Lock()
 
     def take() -> None:
-        faiss.omp_set_num_threads(1)  # a setting of the calling thread, hence here and not once
         while True:
             with taking:
-                number, part = next(numbered, (-1, None))
-            if part is None:
+                start, chunk = next(chunks, (-1, None))
+            if chunk is None:
                 return
             if cancelled():
                 raise Cancelled
-            found.append((number, _nearest_in(part, code, wanted)))
+            found.append((start, look(start, chunk)))
 
     helping = HELPER.submit(take) if helped else None
     take()
@@ -159,80 +152,54 @@ def _nearest_in_each(
     return [each for _, each in sorted(found, key=lambda one: one[0])]
 
 
-def _nearest_of(found: Sequence[_Found], wanted: int) -> tuple[Rowids, int]:
-    """Which of all that was found are the `wanted` nearest; and how far away the last of these is."""
-    distances = np.concatenate([np.empty(0, dtype=np.int16), *(each.distances for each in found)])
-    near = np.argsort(distances, kind="stable")[:wanted]  # 16 bits: by radix
-    return near, int(distances[near[-1]]) if len(near) == wanted else _FAR
+def _nearest_of(found: Sequence[_Near], wanted: int) -> _Near:
+    """The `wanted` nearest of all that was found, and how near the last of these is."""
+    if not found:
+        nothing = np.empty(0, dtype=np.int64)
+        return _Near(np.empty(0, dtype=np.float32), nothing, nothing.astype(np.int32), -np.inf)
+    near = np.concatenate([each.near for each in found])
+    order = np.argsort(-near, kind="stable")[:wanted]
+    return _Near(
+        near[order],
+        np.concatenate([each.slots for each in found])[order],
+        np.concatenate([each.rows for each in found])[order],
+        float(near[order[-1]]) if len(order) == wanted else -np.inf,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Slots to be compared: the first of their chunk, which from there on they are (None: one after another),
-    their codes and rows."""
+def _look(turned: Floats) -> Callable[[int, Chunk, int], _Near]:
+    """Looks for the nearest codes of a chunk that belong to a row, about so many of them."""
 
-    start: int
-    slots: Rowids | None
-    codes: Codes
-    rows: NDArray[np.int32]
+    def look(start: int, chunk: Chunk, wanted: int) -> _Near:
+        depth = wanted
+        while True:
+            depth = min(depth, len(chunk.codes))
+            near, at = chunk.codes.nearest(turned, depth)
+            rows = chunk.rows[at]
+            live = rows >= 0
+            # what was removed has a code still and may crowd the nearest: look further until enough are live
+            if np.count_nonzero(live) >= 0.8 * wanted or depth == len(chunk.codes):
+                break
+            depth *= 2
+        beyond = float(near[-1]) if depth < len(chunk.codes) else -np.inf
+        return _Near(near[live], start + at[live], rows[live], beyond)
 
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The nearest of a part: their Hamming distances, int16 (n,), slots (n,) and rows (n,); and how far away
-    the others are at least."""
-
-    distances: NDArray[np.int16]
-    slots: Rowids
-    rows: NDArray[np.int32]
-    beyond: int
+    return look
 
 
-def _nearest_in(part: _Part, code: Codes, wanted: int) -> _Found:
-    """The slots of a part, about `wanted` of them, that have the nearest codes and belong to a row."""
-    depth = wanted
-    while True:
-        depth = min(depth, len(part.codes))
-        distance, found = faiss.knn_hamming(code, part.codes, depth, variant="mc")
-        at = found[0]
-        rows = part.rows[at]
-        live = rows >= 0
-        # blanked slots have a code too and may crowd the nearest: look further until enough are live
-        if np.count_nonzero(live) >= 0.8 * wanted or depth == len(part.codes):
-            break
-        depth *= 2
-    beyond = int(distance[0, -1]) if depth < len(part.codes) else _FAR
-    slots = part.start + (at if part.slots is None else part.slots[at])
-    return _Found(distance[0][live].astype(np.int16), slots[live], rows[live], beyond)
-
-
-def _run(view: View) -> int:
-    """How many slots are compared at once. FAISS takes 3 kB for each that is to be found among them."""
-    return min(CHUNK, max(view.count // _RUNS, _LEAST_RUN))
-
-
-def _parts(view: View, among: Rowids | None) -> Iterator[_Part]:
-    """Slots in the scope, a run or a chunk at a time, none of them empty."""
-    if among is None:
-        for start, chunk in view.runs(_run(view)):
-            yield _Part(start, None, chunk.codes, chunk.rows)
-    elif len(among) * 16 < view.count:
-        slots = np.sort(span_slots(*view.find(np.unique(among))))
-        for start in range(0, len(slots), CHUNK):
-            part = slots[start : start + CHUNK]
-            yield _Part(0, part, view.codes(part), view.rows(part))
-    else:
-        yield from _masked(view, among)
-
-
-def _masked(view: View, among: Rowids) -> Iterator[_Part]:
-    beyond = int(among.max(initial=0)) + 1
-    inside = np.zeros(beyond + 1, dtype=np.bool_)  # the last stands for every other row, and for nobody: -1
+def _look_among(quantiser: Quantiser, turned: Floats, among: Rowids) -> Callable[[int, Chunk, int], _Near]:
+    """Looks for the nearest codes of a chunk that belong to one of these rows."""
+    outside = int(among.max(initial=0)) + 1
+    inside = np.zeros(outside + 1, dtype=np.bool_)  # the last stands for every other row, and for nobody: -1
     inside[among[among >= 0]] = True
-    for start, chunk in view.runs():
-        at = np.flatnonzero(inside[np.minimum(chunk.rows, beyond)])
-        if len(at):
-            yield _Part(start, at, chunk.codes[at], chunk.rows[at])
+    scanner = quantiser.scanner()
+
+    def look(start: int, chunk: Chunk, wanted: int) -> _Near:
+        marked: Flags = inside[np.minimum(chunk.rows, outside)]
+        near, at = scanner.nearest(chunk.codes, marked, turned, wanted)
+        return _Near(near, start + at, chunk.rows[at], -np.inf)
+
+    return look
 
 
 def cosines(
