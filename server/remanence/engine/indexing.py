@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from remanence.engine.embedding import EmbedderSlot
 from remanence.engine.foreground import step_aside
 from remanence.engine.keywording import keyworded
 from remanence.engine.mapped_pages import MappedPages, settle
+from remanence.engine.purging import PurgeMarks
 from remanence.memory.backlog import Backlog, texts_of
 from remanence.memory.database import StoreError
 from remanence.memory.dense import DenseIndex
@@ -70,8 +71,8 @@ class Indexing:
         self._text_damaged = False
         self._trusted_until = 0.0
         self.pages = MappedPages(self._give_back_pages)
-        self._purge_mark = home.indexes / "purge"
-        self._purging = home.indexes / "purging"
+        self._beside = home.indexes / "lexical.new"  # where one is built
+        self._purge_marks = PurgeMarks(home.indexes)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._rebuild = threading.Event()
@@ -131,8 +132,8 @@ class Indexing:
         return self.backlog.count_to_keyword() if self._per_exchange else 0
 
     def expect_forgetting(self) -> None:
-        """Called before rows leave the database: after a crash between, their words still leave the files."""
-        self._purge_mark.touch(mode=0o600)
+        """Called before rows leave the database."""
+        self._purge_marks.forgotten()
 
     def forget(self, rows: Sequence[int]) -> None:
         """Take rows out of both indexes now; their words leave the lexical files soon after."""
@@ -225,17 +226,12 @@ class Indexing:
         return self._text_damaged
 
     def _purge(self) -> None:
-        """Build the lexical index without the words of what was forgotten, once that disturbs nobody.
-
-        The mark of the round under way is a file of its own: forgetting meanwhile makes another round,
-        and a round that a crash or the engine's end cut short is made again.
-        """
-        if not (self._idle or self._store.count() <= _PURGE_AT_ONCE):
-            return
-        if self._purge_mark.exists():
-            self._purge_mark.replace(self._purging)
-        if self._purging.exists() and self._rebuild_text():
-            self._purging.unlink()
+        """Build the lexical index without the words of what was forgotten, once that disturbs nobody; what
+        is captured meanwhile goes first, and the round goes on later."""
+        if self._purge_marks.is_due() and (self._idle or self._store.count() <= _PURGE_AT_ONCE):
+            self._purge_marks.begin(self._beside)
+            if self._finish_text(lambda: self._store.revision() > self.lexical.revision):
+                self._purge_marks.done()
 
     def _index_text(self, index: LexicalIndex) -> bool:
         """Bring a lexical index one batch nearer to the database; whether there is more."""
@@ -252,13 +248,18 @@ class Indexing:
         return not whole
 
     def _rebuild_text(self) -> bool:
-        """Build a new lexical index beside the old one, put it in its place; false where the engine ends."""
-        place, beside = self._home.indexes / "lexical", self._home.indexes / "lexical.new"
-        shutil.rmtree(beside, ignore_errors=True)
+        """Build a new lexical index, put it in the old one's place; false where the engine ends."""
+        shutil.rmtree(self._beside, ignore_errors=True)
+        return self._finish_text(lambda: False)
+
+    def _finish_text(self, waits: Callable[[], bool]) -> bool:
+        """Go on with the lexical index beside the old one, put it in its place; false where the engine ends,
+        or something `waits`."""
+        place, beside = self._home.indexes / "lexical", self._beside
         fresh = LexicalIndex.open(beside)
         try:
             while self._index_text(fresh):
-                if self._stopping.is_set():
+                if self._stopping.is_set() or waits():
                     return False
         finally:
             fresh.close()
