@@ -19,6 +19,7 @@ from remanence.memory.fresh import fresh_evidence
 from remanence.memory.fusion import Floats
 from remanence.memory.index_files import IndexReadError
 from remanence.memory.lexical import LexicalIndex, LexicalQuery
+from remanence.memory.one_place import said_at_one_place
 from remanence.memory.passages import excerpt
 from remanence.memory.phrases import Quoted, quoted
 from remanence.memory.query import RecallQuery, surface_words
@@ -146,12 +147,13 @@ def recall(
 
     by = fusion.weights(use_dense, use_lexical)
     strength = fusion.strength(candidates.evidence, dense=use_dense, lexical=use_lexical)
+    within = query.scope.conversation_id is not None  # one conversation
 
     def relevant(of: Candidates) -> Rowids:
         flags = fusion.relevant(
             of.evidence,
             automatic=query.automatic,
-            conversation=query.scope.conversation_id is not None,
+            conversation=within,
             dense=use_dense,
             lexical=use_lexical,
         )
@@ -175,6 +177,8 @@ def recall(
         if (row := by_row.get(int(context.candidates.rowids[i]))) is not None
     ]
     ranked = across_languages(with_priors(ranked, query, words.terms, span), query.text)
+    if within and use_lexical:
+        ranked = said_at_one_place(ranked, words.terms, words.idf)
     ranked = collapse_duplicates(ranked, context.vectors)
     not_reranked: str | None = None
     if reranker is not None:
