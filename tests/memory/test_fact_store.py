@@ -75,6 +75,24 @@ def test_a_fact_that_is_said_again_is_confirmed_not_stored_twice(store: Store, f
     assert facts.count() == 1
 
 
+def test_facts_read_without_their_sources_are_the_same_but_for_these(store: Store, facts: FactStore) -> None:
+    _, first = capture(store, "one")
+    _, second = capture(store, "two")
+    facts.put(first, [port("80", 1000)], READER)
+    facts.put(second, [port("81", 2000)], READER)
+    facts.decide(port("81", 2000).id, port("80", 1000).id, "update", "a port has one value", "rules")
+    whole, bare = (facts.of_exchanges([first, second], sources=sources) for sources in (True, False))
+    assert list(bare) == list(whole) == [first, second]
+    for row in bare:
+        (one,), (other,) = bare[row], whole[row]
+        assert other.confirmations == 1
+        assert one.exchanges == ()
+        assert one == replace(other, exchanges=(), last_said=one.last_said, last_row=0)
+    (ended,) = bare[first]
+    assert ended.superseded_by == port("81", 2000).id
+    assert facts.get_all([ended.id], sources=False) == [ended]
+
+
 def test_a_newer_value_supersedes_and_the_older_keeps_its_dates(store: Store, facts: FactStore) -> None:
     _, first = capture(store, "one")
     _, second = capture(store, "two")

@@ -125,6 +125,25 @@ def test_runs_looked_for_as_one_are_found_where_each_alone_is(
     assert not all(together)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_whose_rarest_terms_are_looked_for_first_is_found_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    drawn = random.Random(seed)
+    words = ("crane", "harbour", "tide", "rope", *["the"] * 4, *[f"name{n}" for n in range(4)])
+    rows = [drawn.choices(words, k=30) for _ in range(60)]
+    index = filled(tmp_path, *map(" ".join, rows))
+    common = sorted(sum(word in row for row in rows) for word in words[:4])[0]
+    monkeypatch.setattr("remanence.memory.lexical._COMMON", common)  # some are in more rows, some in fewer
+    runs = [row[5 : 5 + drawn.randint(2, 9)] for row in rows]
+    for run in [*runs, *(drawn.sample(run, len(run)) for run in runs)]:
+        terms_of = [terms.stems(word)[0] for word in run]
+        padded = f" {' '.join(run)} "
+        holding = [n for n, row in enumerate(rows) if padded in f" {' '.join(row)} "]
+        is_rare = min(sum(word in row for row in rows) for word in run) <= common
+        assert sorted(index.in_order(terms_of, 100).tolist()) == (holding if is_rare else [])
+
+
 @pytest.mark.parametrize("run", [[], ["crane"], ["crane", "unheard"]])
 def test_no_run_is_held_by_no_row(tmp_path: Path, run: list[str]) -> None:
     assert filled(tmp_path, FILLER).in_order(run, 10).tolist() == []

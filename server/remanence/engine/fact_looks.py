@@ -26,5 +26,6 @@ def notes_for_prompt(facts: FactStore, found: Sequence[Recalled]) -> dict[str, s
 
 
 def _what_they_say(facts: FactStore, found: Sequence[Recalled]) -> tuple[Facts, dict[str, Fact]]:
-    said = facts.of_exchanges([each.row.row for each in found])
-    return said, {fact.id: fact for fact in facts.get_all(successors_of(said))} if said else {}
+    said = facts.of_exchanges([each.row.row for each in found], sources=False)
+    newer = facts.get_all(successors_of(said), sources=False) if said else []
+    return said, {fact.id: fact for fact in newer}

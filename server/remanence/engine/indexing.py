@@ -70,7 +70,7 @@ class Indexing:
         self._unread = True  # whether the lexical files' checksums are still to be compared
         self._text_damaged = False
         self._trusted_until = 0.0
-        self.pages = MappedPages(self._give_back_pages)
+        self.pages = MappedPages(self._give_back_pages, lambda: self.lexical.give_back_postings())
         self._beside = home.indexes / "lexical.new"  # where one is built
         self._purge_marks = PurgeMarks(home.indexes)
         self._wake = threading.Event()

@@ -18,9 +18,13 @@ __all__ = ["Action", "Decision", "FactStore", "State", "Unread", "Verdict"]
 
 State = Literal["done", "pending", "undone"]
 
-_COLUMNS = (
+_OWN = (
     "f.id, f.text, f.subject, f.topic, f.value, f.words, f.language, f.valid_from, f.valid_until,"
-    " f.confidence, f.origin, f.single, f.superseded_by, f.created_at, f.workspace,"
+    " f.confidence, f.origin, f.single, f.superseded_by, f.created_at, f.workspace"
+)
+_UNSAID = f"{_OWN}, '[]' AS exchanges, NULL AS last_said, NULL AS last_row"
+_COLUMNS = (
+    f"{_OWN},"
     " (SELECT json_group_array(e.id) FROM (SELECT row FROM fact_sources WHERE fact = f.id ORDER BY row) AS s"
     " JOIN exchanges AS e ON e.row = s.row) AS exchanges,"
     " (SELECT max(said_at) FROM fact_sources WHERE fact = f.id) AS last_said,"
@@ -126,25 +130,30 @@ class FactStore:
         found = self._select("WHERE f.id = ?", [fact])
         return found[0] if found else None
 
-    def get_all(self, facts: Sequence[str]) -> list[Fact]:
-        """Those of these facts that there are, in this order."""
-        by_id = {
-            fact.id: fact
-            for fact in self._select(
-                "WHERE f.id IN (SELECT value FROM json_each(?))", [json.dumps(list(facts))]
-            )
-        }
+    def get_all(self, facts: Sequence[str], *, sources: bool = True) -> list[Fact]:
+        """Those of these facts that there are, in this order.
+
+        Without their `sources` nothing is read of who says each and when: for a fact that hundreds of
+        exchanges say that takes milliseconds.
+        """
+        found = self._select(
+            "WHERE f.id IN (SELECT value FROM json_each(?))",
+            [json.dumps(list(facts))],
+            _COLUMNS if sources else _UNSAID,
+        )
+        by_id = {fact.id: fact for fact in found}
         return [by_id[fact] for fact in facts if fact in by_id]
 
-    def of_exchanges(self, rows: Sequence[int]) -> dict[int, list[Fact]]:
-        """What each of these rows says."""
+    def of_exchanges(self, rows: Sequence[int], *, sources: bool = True) -> dict[int, list[Fact]]:
+        """What each of these rows says; `sources` as in `get_all`."""
         said = self._database.reader().execute(
             "SELECT row, fact FROM fact_sources WHERE row IN (SELECT value FROM json_each(?))"
             " ORDER BY row, fact",
             [json.dumps(list(rows))],
         )
         pairs = [(int(row), str(fact)) for row, fact in said]
-        known = {fact.id: fact for fact in self.get_all([fact for _, fact in pairs])} if pairs else {}
+        facts = self.get_all([fact for _, fact in pairs], sources=sources) if pairs else []
+        known = {fact.id: fact for fact in facts}
         found: dict[int, list[Fact]] = {}
         for row, fact in pairs:
             if fact in known:  # else it went between the two questions
@@ -292,8 +301,8 @@ class FactStore:
         """How many decisions wait."""
         return self._count("decisions", "state = 'pending'", [])
 
-    def _select(self, rest: str, values: Sequence[object]) -> list[Fact]:
-        found = self._database.reader().execute(f"SELECT {_COLUMNS} FROM facts AS f {rest}", values)  # type: ignore[arg-type]
+    def _select(self, rest: str, values: Sequence[object], columns: str = _COLUMNS) -> list[Fact]:
+        found = self._database.reader().execute(f"SELECT {columns} FROM facts AS f {rest}", values)  # type: ignore[arg-type]
         return [_fact(each) for each in found]
 
     def _count(self, table: str, where: str, values: Sequence[object]) -> int:

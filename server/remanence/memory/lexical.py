@@ -27,7 +27,9 @@ from remanence.memory.held_terms import HeldState, HeldTerms, TermsAsked
 from remanence.memory.index_files import IndexReadError, IndexWriteError, replace_atomically
 from remanence.memory.lexical_files import Marks, is_whole, make_private, marks, size_of
 from remanence.memory.lexical_schema import document, open_tantivy
+from remanence.memory.mapped_postings import MappedPostings, Segments, committed
 from remanence.memory.rows import Scope
+from remanence.memory.term_frequencies import Frequencies, idf_of
 
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -37,10 +39,10 @@ _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only m
 _QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
 _COMMON = 20_000  # rows: a run of words that all are in more of them says little and costs milliseconds
+_TOLD_BY = 3  # terms: by fewer too many runs are taken for held at first, and more take as long as all
 _FEW_ROWS = 512  # a scope this small is asked for row by row, a larger one filters what is found
 _PREFIX_EXPANSIONS = 40
 _TYPED_WORDS = 16
-_REMEMBERED = 5000  # terms, and how many documents have each: half a megabyte
 _TYPED = 2000  # characters: the end of what was typed
 
 
@@ -62,21 +64,6 @@ class LexicalQuery:
         return cls((), nothing, nothing, np.empty(0, dtype=np.bool_))
 
 
-class _Frequencies(dict[str, int]):
-    """In how many documents of a searcher's a field has each term asked for; the last ones are remembered."""
-
-    def __init__(self, searcher: tantivy.Searcher, field: str) -> None:
-        super().__init__()
-        self.searcher = searcher
-        self._field = field
-
-    def __missing__(self, term: str) -> int:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        found = self[term] = self.searcher.doc_freq(self._field, term)
-        return found
-
-
 class LexicalIndex:
     """The Tantivy index in one folder. One writer at a time; searches run beside it in any thread."""
 
@@ -89,7 +76,7 @@ class LexicalIndex:
         self._folder = folder
         self._index = index
         self._held = held
-        self._see(index)
+        self._see(index, frozenset())
         self._schema = index.schema
         self._writer: tantivy.IndexWriter | None = None
         self._writing = threading.RLock()
@@ -169,8 +156,9 @@ class LexicalIndex:
                 if self._writer is not None:
                     self._held.commit()
                     self._writer.commit()
+                    before = committed(self._folder / "segments")
                     self._index.reload()
-                    self._see(self._index)
+                    self._see(self._index, before)
                 self._write_state(revision)
                 self._held.remove_strays()
                 make_private(self._folder / "segments")
@@ -178,11 +166,12 @@ class LexicalIndex:
                 raise self._write_failed(error) from error
             self.revision = revision
 
-    def _see(self, index: tantivy.Index) -> None:
-        """Search what is committed now."""
+    def _see(self, index: tantivy.Index, before: Segments) -> None:
+        """Search what is committed now; `before` was just before."""
         self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
-        self._in_texts = _Frequencies(self._searcher, "body")
-        self._in_questions = _Frequencies(self._searcher, "question")
+        self._postings = MappedPostings(self._folder / "segments", self._searcher, before)
+        self._in_texts = Frequencies(self._searcher, "body")
+        self._in_questions = Frequencies(self._searcher, "question")
 
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:
@@ -206,11 +195,11 @@ class LexicalIndex:
         in_texts, in_questions = self._in_texts, self._in_questions
         found = np.array([in_texts[stem] for stem in stems], dtype=np.float32)
         count = max(in_texts.searcher.num_docs, 1)
-        idf = _idf(found, count)
+        idf = idf_of(found, count)
         order = np.argsort(-idf, kind="stable")[:_MOST_TERMS]
         chosen = tuple(stems[int(i)] for i in order)
         asked = np.array([in_questions[stem] for stem in chosen], dtype=np.float32)
-        return LexicalQuery(chosen, idf[order], _idf(asked, count), found[order] > 0)
+        return LexicalQuery(chosen, idf[order], idf_of(asked, count), found[order] > 0)
 
     def search(
         self,
@@ -239,11 +228,16 @@ class LexicalIndex:
 
         Raises IndexReadError.
         """
-        found = [self._in_texts[term] for term in dict.fromkeys(run)]
+        found = [self._in_texts[term] for term in run]
         if len(run) < 2 or not 0 < min(found) <= _COMMON:
             return _nothing()[0]
-        phrase = Query.phrase_query(self._schema, "body", list[str | tuple[int, str]](run))
-        return self._within(phrase, limit, scope, among)[0]
+        # of most runs no row holds the rarest terms so: then what "the" and "to" are in need not be read
+        rarest = sorted(sorted(range(len(run)), key=found.__getitem__)[:_TOLD_BY])
+        if len(run) > _TOLD_BY and max(found) > _COMMON:
+            told = self._phrase([(place - rarest[0], run[place]) for place in rarest])
+            if len(self._within(told, 1, scope, among)[0]) == 0:
+                return _nothing()[0]
+        return self._within(self._phrase(list(enumerate(run))), limit, scope, among)[0]
 
     def may_hold(self, run: Sequence[str], scope: Scope | None = None, among: Rowids | None = None) -> bool:
         """Whether a row may hold these terms one right after the other, restricted as in `search`: it does,
@@ -318,13 +312,22 @@ class LexicalIndex:
         if not self._writing.acquire(blocking=False):
             return
         try:
-            index = open_tantivy(self._folder / "segments")
-            self._index = index
-            self._see(index)
+            before = committed(self._folder / "segments")
+            self._index = open_tantivy(self._folder / "segments")
+            self._see(self._index, before)
         except (ValueError, OSError) as error:
             raise IndexReadError(f"The lexical index cannot be opened: {error}") from error
         finally:
             self._writing.release()
+
+    def give_back_postings(self) -> None:
+        """The same for most of what they have touched, at a tenth of the cost; of nothing until the index was
+        opened anew or written once."""
+        self._postings.give_back()
+
+    def _phrase(self, places: Sequence[tuple[int, str]]) -> Query:
+        """Terms that stand so far from the first of them."""
+        return Query.phrase_query(self._schema, "body", list[str | tuple[int, str]](places))
 
     def _term(self, field: str, word: str) -> Query:
         return Query.term_query(self._schema, field, word, "position" if field == "words" else "freq")
@@ -376,11 +379,6 @@ class LexicalIndex:
 
 def _nothing() -> tuple[Rowids, Floats]:
     return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-
-
-def _idf(found: Floats, count: int) -> Floats:
-    """What BM25 makes of the number of documents, of `count`, that each term is in: (t,)."""
-    return np.log1p((np.maximum(count - found, 0) + 0.5) / (found + 0.5)).astype(np.float32)
 
 
 def _read_state(folder: Path) -> tuple[int, HeldState | None, Marks, str | None]:
