@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dense_samples import D, clustered, found, ids, opened
+from dense_samples import D, chunks_of, clustered, found, ids, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -270,6 +270,21 @@ def test_a_cancelled_search_stops(tmp_path: Path) -> None:
     index.add(ids(1), clustered(1))
     with pytest.raises(Cancelled):
         index.search(clustered(1)[0], 1, cancelled=lambda: True)
+
+
+def test_a_search_that_is_cancelled_under_way_stops(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    with chunks_of(256):
+        index = opened(tmp_path)
+        index.add(np.arange(3000), clustered(3000))
+        with pytest.raises(Cancelled):
+            index.search(clustered(1)[0], 1, cancelled=cancelled)
+    assert len(asked) == 4
 
 
 def test_files_are_private(tmp_path: Path) -> None:

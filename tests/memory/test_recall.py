@@ -5,10 +5,12 @@ The vectors are a bag of words hashed to 256 dimensions: near means sharing word
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from remanence.memory import terms
 from remanence.memory.backlog import LexicalRow
-from remanence.memory.dense import Cancelled, DenseIndex
+from remanence.memory.dense import Cancelled, DenseIndex, Near
 from remanence.memory.fusion import EXPLICIT_GATE
 from remanence.memory.lexical import LexicalIndex
 from remanence.memory.query import Place, RecallQuery
@@ -354,6 +356,40 @@ def test_a_cancelled_recall_stops_at_the_next_stage(memories: Memories, after: i
             cancelled=cancelled,
         )
     assert asked == after + 1
+
+
+def test_in_a_large_store_the_meaning_is_looked_up_beside_the_words(
+    memories: Memories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = ["socket.io JWT", "JWT flexbox borrow socket.io div", "nothing of the kind"]
+    before = [memories.recall(query) for query in queries]
+    searched_in: list[str] = []
+    search = DenseIndex.search
+
+    def noted(*asked: Any, **named: Any) -> Near:
+        searched_in.append(threading.current_thread().name)
+        return search(*asked, **named)
+
+    monkeypatch.setattr("remanence.memory.dense._LARGE", 0)
+    monkeypatch.setattr(DenseIndex, "search", noted)
+    assert [memories.recall(query) for query in queries] == before
+    assert len(searched_in) == len(queries)
+    assert all(name.startswith("meaning") for name in searched_in)
+
+
+def test_a_recall_that_is_cancelled_while_it_looks_for_the_meaning_stops(
+    memories: Memories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remanence.memory.dense._LARGE", 0)
+    with pytest.raises(Cancelled):
+        recall(
+            RecallQuery(text="socket.io JWT", now_ms=NOW),
+            rows=memories,
+            lexical=memories.lexical,
+            dense=memories.dense,
+            embedder=memories.embedder,
+            cancelled=lambda: threading.current_thread().name.startswith("meaning"),
+        )
 
 
 RULES = [

@@ -49,6 +49,7 @@ LEAST_CODES = 600
 _CODES_PER_ROW = 3.5  # of the rows of these units one in so many is read
 _EXACT_BELOW = 2000  # a scope with so few units is scored whole: about as cheap as the candidates, and exact
 _GONE_SHARE = 0.1
+_LARGE = 1 << 20  # units: a scan of these takes a millisecond
 _BLOCK = 4096  # slots, about, that are read together where all are
 
 
@@ -113,6 +114,11 @@ class DenseIndex:
     def __len__(self) -> int:
         """How many rows there are."""
         return self._slots.rows
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a search takes so long that it is worth a thread of its own."""
+        return self._view.slots.count >= _LARGE
 
     @property
     def nbytes(self) -> int:

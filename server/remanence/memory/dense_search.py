@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,8 +15,6 @@ from remanence.memory.vector_file import VectorFile, widened
 
 _UNITS_PER_ROW = 2  # read at most, on the mean
 _UNSEEN = 0.8  # how near a whole is taken to be that the codes did not find, of the last that they found
-_HELPED_FROM = 1 << 20  # slots: of fewer the helper would wake too late
-HELPER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codes")
 _SHARES = 3  # of what one chunk would hold of the nearest, if they were spread evenly
 _AT_ONCE = 4096  # vectors read together: 3 MB at 384 dimensions
 
@@ -113,8 +109,11 @@ def _nearest_codes(
     # of one among many chunks a share is enough, unless the nearest lie together
     spread = 1 + _SHARES * wanted * CHUNK // max(view.count, 1)
     share = wanted if among is not None else min(wanted, spread)
-    helped = among is None and view.count >= _HELPED_FROM
-    found = _in_each(view.chunks(), lambda start, chunk: look(start, chunk, share), cancelled, helped)
+    found: list[_Near] = []
+    for start, chunk in view.chunks():
+        if cancelled():
+            raise Cancelled
+        found.append(look(start, chunk, share))
     nearest = _nearest_of(found, wanted)
     if share < wanted and any(each.beyond > nearest.beyond for each in found):
         for i, (start, chunk) in enumerate(view.chunks()):
@@ -122,34 +121,6 @@ def _nearest_codes(
                 found[i] = look(start, chunk, wanted)
         nearest = _nearest_of(found, wanted)
     return nearest
-
-
-def _in_each(
-    chunks: Iterator[tuple[int, Chunk]],
-    look: Callable[[int, Chunk], _Near],
-    cancelled: Callable[[], bool],
-    helped: bool,
-) -> list[_Near]:
-    """What is found in each chunk, in order; where `helped`, a second thread takes every chunk that it comes
-    to. It is waited for only where it has begun one. Raises Cancelled."""
-    found: list[tuple[int, _Near]] = []
-    taking = threading.Lock()
-
-    def take() -> None:
-        while True:
-            with taking:
-                start, chunk = next(chunks, (-1, None))
-            if chunk is None:
-                return
-            if cancelled():
-                raise Cancelled
-            found.append((start, look(start, chunk)))
-
-    helping = HELPER.submit(take) if helped else None
-    take()
-    if helping is not None and not helping.cancel():
-        helping.result()
-    return [each for _, each in sorted(found, key=lambda one: one[0])]
 
 
 def _nearest_of(found: Sequence[_Near], wanted: int) -> _Near:

@@ -38,7 +38,7 @@ _LOOKED_AT, _LEAST_LOOKED_AT = 3, 15
 _FRESH = 200
 _OPENING = 2000  # characters of a long prompt in which a time is looked for
 _LENT = 0.02  # what neighbours must have added to be worth saying
-_AHEAD = ThreadPoolExecutor(max_workers=4, thread_name_prefix="query")  # embeds while words are looked up
+_AHEAD = ThreadPoolExecutor(max_workers=4, thread_name_prefix="meaning")  # while words are looked up
 _SIMILAR = 0.45  # the cosine from which "similar meaning" is worth saying
 
 
@@ -110,8 +110,10 @@ def recall(
     indexed = lexical.revision if lexical is not None else 0  # read first: a commit meanwhile hides nothing
     among = rows.scope(query.scope) if query.scope else None
     _check(cancelled)
-    encoding = (
-        _AHEAD.submit(embedder.encode_query, query.meaning) if embedder is not None and use_dense else None
+    meant = (
+        _AHEAD.submit(_meant, query, embedder, dense, among, cancelled)
+        if embedder is not None and dense is not None and use_dense
+        else None
     )
     words = lexical.query(query.words) if lexical is not None else LexicalQuery.empty()
     written = surface_words(query.words)  # this and the next could wait, but the vector is not there yet
@@ -127,9 +129,10 @@ def recall(
             _quoted(query, words, lexical, among) if lexical is not None and use_lexical else Quoted.nothing()
         )
         _check(cancelled)
-        sides = Sides(words, lexical, dense, encoding.result() if encoding is not None else None)
+        vector, near = meant.result() if meant is not None else (None, None)
+        sides = Sides(words, lexical, dense, vector)
         _check(cancelled)
-        near = _by_meaning(query, sides, among, cancelled)
+        near = near if near is not None else _by_meaning(query, sides, among, cancelled)
         _check(cancelled)
         candidates = sides.know(_either(near, said, in_order), near, said)
     except IndexReadError:
@@ -137,8 +140,9 @@ def recall(
             raise
         degraded = "The lexical index is damaged: memories are found by their meaning alone."
         use_lexical = False
-        sides = Sides(words, None, dense, encoding.result() if encoding is not None else None)
-        near = _by_meaning(query, sides, among, cancelled)
+        vector, near = meant.result() if meant is not None else (None, None)
+        sides = Sides(words, None, dense, vector)
+        near = near if near is not None else _by_meaning(query, sides, among, cancelled)
         in_order = Quoted.nothing()
         candidates = sides.know(_either(near, None, in_order), near)
     _check(cancelled)
@@ -231,6 +235,20 @@ def _by_meaning(
     if sides.dense is None or sides.vector is None:
         return None
     return sides.dense.search(sides.vector, _candidates(query), among, cancelled)
+
+
+def _meant(
+    query: RecallQuery,
+    embedder: QueryEmbedder,
+    dense: DenseIndex,
+    among: Rowids | None,
+    cancelled: Callable[[], bool],
+) -> tuple[NDArray[np.float32], Near | None]:
+    """The query's vector; and what is near to it, where to look for that takes longer than to wake whoever
+    waits for it: in a store so large words take longer too."""
+    vector = embedder.encode_query(query.meaning)
+    near = dense.search(vector, _candidates(query), among, cancelled) if dense.is_large else None
+    return vector, near
 
 
 def _either(near: Near | None, said: Said | None, in_order: Quoted) -> Rowids:
