@@ -7,7 +7,7 @@ locality is not enough", VLDB 2015). Nothing is learned from vectors, so nothing
 anew as they change.
 
 Against the signs of all dimensions, compared by their Hamming distance (48 bytes): at 3.8 million vectors a
-scan takes 4 ms instead of 15, and .994 of the ten nearest are among the first 2,000 instead of .97.
+scan takes 4 ms instead of 15, and the 2,000 nearest hold .994 of the ten nearest rows, where 3,450 held .988.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ _SAMPLE = 64
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A chunk's file of slots: of the `count` slots the whole blocks are in it, the first of it, and `crc` is
-    theirs; `rest` is the block that is not full, in hexadecimal digits."""
+    """A chunk's file of slots: it begins with the whole blocks of the chunk's `count` slots, whose CRC-32 is
+    `crc`. `rest` is the block after them, which is not full, in hexadecimal digits."""
 
     name: str
     count: int
