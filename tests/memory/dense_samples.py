@@ -42,7 +42,12 @@ def saved_codes(folder: Path, *slots: int) -> np.ndarray:
     loaded = dense_files.load_snapshot(folder, "model/a", D, quantiser)
     assert isinstance(loaded, dense_files.Loaded)
     each = np.eye(len(quantiser.turned(clustered(1))[0]), dtype=np.float32)
-    return np.stack([loaded.slots.view().near(one, ids(*slots)) for one in each], axis=1)
+    chunks = list(loaded.slots.view().chunks())
+    found: list[list[float]] = []
+    for slot in slots:
+        start, chunk = max((one for one in chunks if one[0] <= slot), key=lambda one: one[0])
+        found.append([float(chunk.codes.near(one, ids(slot - start))[0]) for one in each])
+    return np.array(found)
 
 
 @contextmanager

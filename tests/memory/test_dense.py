@@ -172,6 +172,21 @@ def test_a_tenth_of_dead_slots_is_compacted_away(tmp_path: Path) -> None:
     assert found(opened(tmp_path), vectors[3], 1) == [3]
 
 
+def test_an_index_of_which_all_is_removed_is_empty_and_goes_on(tmp_path: Path) -> None:
+    vectors = clustered(5000)
+    index = opened(tmp_path)
+    index.add(np.arange(5000), vectors)
+    index.snapshot(1)
+    index.remove(np.arange(5000))
+    index.snapshot(2)
+    assert index.nbytes == opened(tmp_path).nbytes
+    index.add(ids(7), vectors[7:8])
+    index.snapshot(3)
+    again = opened(tmp_path)
+    assert (len(again), again.revision, again.note) == (1, 3, None)
+    assert found(again, vectors[7]) == [7]
+
+
 @pytest.mark.parametrize(
     "damage",
     [

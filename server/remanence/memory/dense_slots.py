@@ -73,13 +73,6 @@ class View:
             found[here] = chunk.rows[at]
         return found
 
-    def near(self, turned: Floats, slots: Rowids) -> Floats:
-        """How near each slot is to a query (w,), going by its code; only to compare: (n,)."""
-        found = np.empty(len(slots), dtype=np.float32)
-        for here, chunk, at in _by_chunk(self._chunks, slots):
-            found[here] = chunk.codes.near(turned, at)
-        return found
-
     def chunks(self) -> Iterator[tuple[int, Chunk]]:
         """Every slot in order: where each chunk starts, and the chunk with no more rows than it has codes."""
         for number, chunk in enumerate(self._chunks):
