@@ -85,6 +85,10 @@ def titles(window: Window) -> list[str]:
     return [each.title for each in told if isinstance(each, types.WorkDoneProgressBegin)]
 
 
+async def both_told(window: Window) -> bool | None:
+    return titles(window) == ["Learning what is remembered"] * 2 or None
+
+
 async def states(window: Window) -> dict[str, str]:
     return {each["id"]: each["state"] for each in (await window.command("adapters"))["adapters"]}
 
@@ -182,7 +186,7 @@ async def test_training_begins_by_itself_once_the_user_said_always(home: Home) -
         await say(window, FACTS[3:6])
         second = await training(window, 2)
         assert len(asked) == 1
-        assert titles(window) == ["Learning what is remembered"] * 2
+        assert await until(lambda: both_told(window), 30)  # a moment after the job is listed
         await window.command("cancel", {"jobId": second["jobId"]})
         assert (await ended(window, second["jobId"]))["state"] == "cancelled"
 
