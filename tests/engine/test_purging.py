@@ -13,6 +13,7 @@ from remanence.engine import messages as m
 from remanence.engine.purging import PurgeMarks
 from remanence.engine.service import Service, open_service
 from remanence.memory.backlog import LexicalRow
+from remanence.memory.index_files import IndexWriteError
 from remanence.memory.lexical import LexicalIndex
 from remanence.paths import Home
 
@@ -112,3 +113,16 @@ def test_a_round_does_not_go_on_with_what_may_hold_words_forgotten_since(home: H
         assert marks.is_due()
     marks.done()
     assert not marks.is_due()
+
+
+def test_no_round_begins_while_what_may_hold_forgotten_words_cannot_be_deleted(home: Home) -> None:
+    home.indexes.mkdir(parents=True, exist_ok=True)
+    marks, unfinished = PurgeMarks(home.indexes), home.indexes / "lexical.new"
+    unfinished.touch()  # no folder
+    marks.forgotten()
+    with pytest.raises(IndexWriteError, match="cannot be deleted"):
+        marks.begin(unfinished)
+    unfinished.unlink()
+    unfinished.mkdir()
+    marks.begin(unfinished)
+    assert not unfinished.exists()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -337,6 +337,17 @@ def test_a_memory_forgotten_meanwhile_is_not_returned(memories: Memories) -> Non
     assert 1 not in memories.found("socket.io JWT reconnect")
 
 
+def recall_unless(memories: Memories, cancelled: Callable[[], bool]) -> None:
+    recall(
+        RecallQuery(text="socket.io JWT", now_ms=NOW),
+        rows=memories,
+        lexical=memories.lexical,
+        dense=memories.dense,
+        embedder=memories.embedder,
+        cancelled=cancelled,
+    )
+
+
 @pytest.mark.parametrize("after", range(6))
 def test_a_cancelled_recall_stops_at_the_next_stage(memories: Memories, after: int) -> None:
     asked = 0
@@ -347,14 +358,7 @@ def test_a_cancelled_recall_stops_at_the_next_stage(memories: Memories, after: i
         return asked > after
 
     with pytest.raises(Cancelled):
-        recall(
-            RecallQuery(text="socket.io JWT", now_ms=NOW),
-            rows=memories,
-            lexical=memories.lexical,
-            dense=memories.dense,
-            embedder=memories.embedder,
-            cancelled=cancelled,
-        )
+        recall_unless(memories, cancelled)
     assert asked == after + 1
 
 
@@ -382,14 +386,7 @@ def test_a_recall_that_is_cancelled_while_it_looks_for_the_meaning_stops(
 ) -> None:
     monkeypatch.setattr("remanence.memory.dense._LARGE", 0)
     with pytest.raises(Cancelled):
-        recall(
-            RecallQuery(text="socket.io JWT", now_ms=NOW),
-            rows=memories,
-            lexical=memories.lexical,
-            dense=memories.dense,
-            embedder=memories.embedder,
-            cancelled=lambda: threading.current_thread().name.startswith("meaning"),
-        )
+        recall_unless(memories, lambda: threading.current_thread().name.startswith("meaning"))
 
 
 RULES = [

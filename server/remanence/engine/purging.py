@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from remanence.memory.index_files import IndexWriteError
+
 
 class PurgeMarks:
     """Two files: one for what has been forgotten since the round under way began, one for that round.
@@ -25,9 +27,13 @@ class PurgeMarks:
 
     def begin(self, unfinished: Path) -> None:
         """A round begins, or goes on with what is `unfinished`. That is deleted where rows were forgotten
-        since: it may hold their words."""
+        since: it may hold their words. Raises IndexWriteError where it stays; no round has begun then."""
         if self._forgotten.exists():
-            shutil.rmtree(unfinished, ignore_errors=True)
+            try:
+                if unfinished.exists():
+                    shutil.rmtree(unfinished)
+            except OSError as error:
+                raise IndexWriteError(f"An unfinished index cannot be deleted: {error}") from error
             self._forgotten.replace(self._under_way)
 
     def done(self) -> None:

@@ -166,10 +166,11 @@ class Scanner:
         faiss.omp_set_num_threads(1)
         count, packed = len(codes), codes.packed()
         lists = cast(Any, self._index.invlists)
-        lists.resize(0, count)
-        faiss.rev_swig_ptr(lists.get_ids(0), count)[:] = np.arange(count)
+        if self._index.ntotal != count:  # else the numbers are there from the codes before
+            lists.resize(0, count)
+            faiss.rev_swig_ptr(lists.get_ids(0), count)[:] = np.arange(count)
+            self._index.ntotal = count
         faiss.rev_swig_ptr(lists.get_codes(0), packed.size)[:] = packed.ravel()
-        self._index.ntotal = count
         untyped = cast(Any, faiss)  # its hints do not know what it adds to these two
         marked = untyped.IDSelectorBitmap(np.packbits(among, bitorder="little"))
         only = untyped.IVFSearchParameters(sel=marked, nprobe=1)
