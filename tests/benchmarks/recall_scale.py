@@ -39,6 +39,7 @@ from remanence.paths import Home
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 _BLOCK = 8192  # vectors read together
 _NEAREST = 10
+_RESTED_SECONDS = 40  # an engine left alone so long has merged the segments of its words
 
 Floats = NDArray[np.float32]
 Figures = dict[str, dict[str, float]]
@@ -90,6 +91,7 @@ async def measure(home: Home, queries: Sequence[str], embedder: Embedder, quick:
     """Everything about one store, its peers beside it."""
     async with window(home, queries) as opened:
         built = await opened.indexed()  # the first time both indexes are made
+        await asyncio.sleep(0 if quick else _RESTED_SECONDS)
         figures = await initialize_against_bare(home, 2 if quick else 7)
     figures["indexes_built_after_s"] = built
     figures["cold_start_to_recall_s"] = float(np.median(await cold_starts(home, queries, 1 if quick else 3)))

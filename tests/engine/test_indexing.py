@@ -14,9 +14,13 @@ from service_in_process import never
 
 from remanence.engine import messages as m
 from remanence.engine.service import Service, open_service
+from remanence.memory.backlog import Backlog
 from remanence.memory.dense_codes import Quantiser
 from remanence.memory.dense_files import Loaded, load_snapshot
-from remanence.memory.index_files import IndexReadError
+from remanence.memory.index_files import IndexReadError, IndexWriteError
+from remanence.memory.lexical import LexicalIndex
+from remanence.memory.segment_merging import sizes
+from remanence.memory.store import Store
 from remanence.paths import Home
 
 WORD = "zorblatt"
@@ -313,5 +317,43 @@ def test_an_engine_at_rest_gives_pages_back_and_searches_as_before(
             wait_until(lambda rests=rests: len(given_back) == rests)
             time.sleep(0.5)  # nobody searched since: nothing to give back
             assert len(given_back) == rests
+    finally:
+        service.close()
+
+
+def test_an_engine_at_rest_merges_segments_and_outlives_one_that_it_cannot(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = open_service(home)
+    for number in range(24):
+        service.capture(m.CaptureRequest(question=f"What is {WORD}{number}?", answer="A word."), never)
+    wait_until(lambda: service.status(m.Empty(), never).pending == 0)
+    service.close()
+    lexical = home.indexes / "lexical"
+    index, store = LexicalIndex.open(lexical), Store.open(home.database)
+    rows = Backlog(store.database).changed(0, 100)
+    for start in range(0, 24, 4):
+        index.add(rows[start : start + 4])
+        index.commit(index.revision)
+    index.close()
+    store.close()
+    assert sorted(sizes(lexical / "segments")) == [4] * 6
+
+    monkeypatch.setattr("remanence.engine.indexing._IDLE_SECONDS", 0.2)
+    rest, refused = LexicalIndex.rest, threading.Event()
+
+    def rest_later(index: LexicalIndex) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise IndexWriteError("The disk is full.")
+        rest(index)
+
+    monkeypatch.setattr(LexicalIndex, "rest", rest_later)
+    service = open_service(home)
+    try:
+        wait_until(lambda: refused.is_set() and sizes(lexical / "segments") == [24])
+        wait_until(lambda: len(service.indexing.lexical) == 24)
+        request = m.RecallRequest(query=f"{WORD}17", mode="lexical")
+        assert f"{WORD}17" in service.recall(request, never).memories[0].question
     finally:
         service.close()

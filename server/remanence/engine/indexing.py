@@ -374,8 +374,11 @@ class Indexing:
         """Nothing has waited for a while: give back what the last burst of work took."""
         self._idle = True
         self._end_worker()
-        with self._agreeing:
-            self.lexical.close()  # its writer alone; the next write opens another
+        try:
+            with self._agreeing:
+                self.lexical.rest()
+        except IndexWriteError as error:
+            log.warning("the lexical index stays in many segments: %s", error)
         if self.pages.rest() or self._worked:
             self._embedders.release()
             settle()

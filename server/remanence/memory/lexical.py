@@ -8,13 +8,11 @@ locomo .704 against .680) and lower on one (beam_500k_general .702 against .746,
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import tantivy
@@ -23,18 +21,19 @@ from tantivy import Occur, Query
 
 from remanence.memory import terms
 from remanence.memory.backlog import LexicalRow
-from remanence.memory.held_terms import HeldState, HeldTerms, TermsAsked
-from remanence.memory.index_files import IndexReadError, IndexWriteError, replace_atomically
-from remanence.memory.lexical_files import Marks, is_whole, make_private, marks, size_of
-from remanence.memory.lexical_schema import document, open_tantivy
+from remanence.memory.held_terms import HeldTerms, TermsAsked
+from remanence.memory.index_files import IndexReadError, IndexWriteError
+from remanence.memory.lexical_files import is_whole, make_private, marks, size_of
+from remanence.memory.lexical_schema import EMPTY, document, empty_document, in_scope, one_of, open_tantivy
+from remanence.memory.lexical_state import read_state, write_state
 from remanence.memory.mapped_postings import MappedPostings, Segments, committed
 from remanence.memory.rows import Scope
+from remanence.memory.segment_merging import lacking, sizes
 from remanence.memory.term_frequencies import Frequencies, idf_of
 
 Rowids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_SCHEMA_VERSION = 4  # what it takes as terms is part of it
 _HEAP_BYTES = 20_000_000  # Tantivy refuses less than 15 MB; a larger one only makes larger first segments
 _QUESTION_BOOST = 0.5
 _MOST_TERMS = 48  # of a long query the rarest count; more only cost time
@@ -80,6 +79,7 @@ class LexicalIndex:
         self._schema = index.schema
         self._writer: tantivy.IndexWriter | None = None
         self._writing = threading.RLock()
+        self._in_vain: list[int] | None = None  # sizes of segments that Tantivy did not merge
 
     @classmethod
     def open(cls, folder: Path) -> LexicalIndex:
@@ -92,13 +92,16 @@ class LexicalIndex:
         segments = folder / "segments"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            revision, held, known, note = _read_state(folder)
+            revision, held, known, note = read_state(folder)
             if note is None and not is_whole(segments, known):
                 note = "the index is damaged"
             if note is None:
                 try:
                     index = cls(folder, open_tantivy(segments), HeldTerms(folder, held), revision, None)
                     index._held.remove_strays()
+                    if index._run(Query.term_query(index._schema, "row", EMPTY), [], 1)[0].size:
+                        index._open_writer()  # a crash came before they were deleted
+                        index.commit(revision)
                     return index
                 except (ValueError, FileNotFoundError, IndexReadError) as error:
                     note = f"the index is damaged: {error}"
@@ -166,6 +169,34 @@ class LexicalIndex:
                 raise self._write_failed(error) from error
             self.revision = revision
 
+    def rest(self) -> None:
+        """Close, as nothing is written for a while; and have Tantivy merge its segments first, where they are
+        many and little is missing for that. Writing waits for it (seven seconds at a million exchanges),
+        searching does not. Raises IndexWriteError.
+        """
+        with self._writing:
+            self.close()
+            try:
+                before = sizes(self._folder / "segments")
+                added = lacking(before) if before != self._in_vain else ()
+                if not added:
+                    return
+                self._in_vain = before
+                writer = self._open_writer()
+                for count in added:
+                    for _ in range(count):
+                        writer.add_document(empty_document())
+                    writer.commit()
+                writer.wait_merging_threads()
+                self._writer = None
+                self._open_writer()
+                self.commit(self.revision)
+                after = sizes(self._folder / "segments")
+                self._in_vain = after if len(after) >= len(before) else None
+            except (ValueError, OSError) as error:
+                raise self._write_failed(error) from error
+            self.close()
+
     def _see(self, index: tantivy.Index, before: Segments) -> None:
         """Search what is committed now; `before` was just before."""
         self._searcher = index.searcher()  # a snapshot, until the next commit; asking for one each time costs
@@ -176,6 +207,7 @@ class LexicalIndex:
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:
             self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+            self._writer.delete_documents_by_term("row", EMPTY)  # they have done what they were for
         return self._writer
 
     def _write_failed(self, error: Exception) -> IndexWriteError:
@@ -185,9 +217,7 @@ class LexicalIndex:
         return IndexWriteError(f"The lexical index cannot be written: {error}")
 
     def _write_state(self, revision: int) -> None:
-        held, written = asdict(self._held.state), marks(self._folder / "segments")
-        state = {"schema": _SCHEMA_VERSION, "revision": revision, "held": held, "files": written}
-        replace_atomically(self._folder / "state.json", [json.dumps(state).encode()])
+        write_state(self._folder, revision, self._held.state, marks(self._folder / "segments"))
 
     def query(self, text: str) -> LexicalQuery:
         """Any text, prose or code, as weighed terms. Nothing in it is query syntax."""
@@ -233,7 +263,8 @@ class LexicalIndex:
             return _nothing()[0]
         # of most runs no row holds the rarest terms so: then what "the" and "to" are in need not be read
         rarest = sorted(sorted(range(len(run)), key=found.__getitem__)[:_TOLD_BY])
-        if len(run) > _TOLD_BY and max(found) > _COMMON:
+        few = among is not None and len(among) <= _FEW_ROWS
+        if len(run) > _TOLD_BY and max(found) > _COMMON and not few:
             told = self._phrase([(place - rarest[0], run[place]) for place in rarest])
             if len(self._within(told, 1, scope, among)[0]) == 0:
                 return _nothing()[0]
@@ -250,9 +281,9 @@ class LexicalIndex:
         self, scoring: Query, limit: int, scope: Scope | None, among: Rowids | None
     ) -> tuple[Rowids, Floats]:
         """What `scoring` finds inside the scope and among these rows, best first."""
-        conditions = self._conditions(scope or Scope())
+        conditions = in_scope(self._schema, scope or Scope())
         if among is not None and len(among) <= _FEW_ROWS:
-            conditions.append(self._rows_query(among))
+            conditions.append(one_of(self._schema, among))
             return self._run(scoring, conditions, limit)
         if among is None:
             return self._run(scoring, conditions, limit)
@@ -344,22 +375,6 @@ class LexicalIndex:
                 parts.append((Occur.Should, Query.boost_query(term, boost) if boost != 1.0 else term))
         return parts
 
-    def _conditions(self, scope: Scope) -> list[Query]:
-        wanted = [
-            ("workspace", scope.workspace),
-            ("tool", scope.tool),
-            ("conversation", scope.conversation_id),
-        ]
-        return [
-            Query.term_query(self._schema, field, terms.well_formed(value), "basic")
-            for field, value in wanted
-            if value is not None
-        ]
-
-    def _rows_query(self, rowids: Rowids) -> Query:
-        rows = [(Occur.Should, Query.term_query(self._schema, "row", row)) for row in rowids.tolist()]
-        return Query.const_score_query(Query.boolean_query(rows), 0.0)
-
     def _run(self, scoring: Query, conditions: list[Query], limit: int) -> tuple[Rowids, Floats]:
         if limit < 1:
             return _nothing()
@@ -379,17 +394,3 @@ class LexicalIndex:
 
 def _nothing() -> tuple[Rowids, Floats]:
     return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-
-
-def _read_state(folder: Path) -> tuple[int, HeldState | None, Marks, str | None]:
-    """The revision, what of the terms held counts and the files' marks; or 0, None, nothing and in words why
-    there is none."""
-    try:
-        state = cast(dict[str, Any], json.loads((folder / "state.json").read_bytes()))
-        if state["schema"] != _SCHEMA_VERSION:
-            return 0, None, {}, "the index has another schema"
-        return int(state["revision"]), HeldState(**state["held"]), dict(state.get("files", {})), None
-    except FileNotFoundError:
-        return 0, None, {}, "no index"
-    except (ValueError, KeyError, TypeError):
-        return 0, None, {}, "the index's state is damaged"

@@ -7,16 +7,13 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from remanence.memory.lexical_state import Marks
+
 _FOOTER_MAGIC = 1337  # tantivy/src/directory/footer.rs: content, JSON with its CRC-32, length, magic
 _BLOCK = 1 << 20
-
-
-Marks = Mapping[str, Sequence[int]]
-"""Of each file its size in bytes and when it was last written, in nanoseconds."""
 
 
 def marks(segments: Path) -> dict[str, list[int]]:

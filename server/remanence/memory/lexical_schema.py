@@ -1,6 +1,6 @@
 """The fields of the lexical index, and a memory as a document of it.
 
-Whoever changes them, or what is taken as terms, changes the schema's version in `lexical.py`.
+Whoever changes them, or what is taken as terms, changes the schema's version in `lexical_state.py`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tantivy
+from numpy.typing import NDArray
+from tantivy import Occur, Query
 
 from remanence.memory import terms
 from remanence.memory.backlog import LexicalRow
+from remanence.memory.rows import Scope
+
+EMPTY = -1  # the row number of documents without text
+
+
+def empty_document() -> tantivy.Document:
+    """A document that no search finds."""
+    made = tantivy.Document()
+    made.add_integer("row", EMPTY)
+    return made
 
 
 def document(row: LexicalRow, body: Sequence[str], question: Sequence[str]) -> tantivy.Document:
@@ -41,3 +54,23 @@ def open_tantivy(segments: Path) -> tantivy.Index:
     terms.register(index)
     index.config_reader("manual")  # else a thread polls the folder
     return index
+
+
+def in_scope(schema: tantivy.Schema, scope: Scope) -> list[Query]:
+    """What documents in this scope have, as far as the index knows: workspace, tool and conversation."""
+    wanted = [
+        ("workspace", scope.workspace),
+        ("tool", scope.tool),
+        ("conversation", scope.conversation_id),
+    ]
+    return [
+        Query.term_query(schema, field, terms.well_formed(value), "basic")
+        for field, value in wanted
+        if value is not None
+    ]
+
+
+def one_of(schema: tantivy.Schema, rowids: NDArray[np.int64]) -> Query:
+    """What these rows alone are; it says nothing of how well they match."""
+    rows = [(Occur.Should, Query.term_query(schema, "row", row)) for row in rowids.tolist()]
+    return Query.const_score_query(Query.boolean_query(rows), 0.0)
