@@ -136,28 +136,26 @@ def _runs_held(
     last = len(run) - _RUN
     looked: set[int] = set()
 
-    def is_held(start: int) -> bool:
+    def holders(start: int, among: Rowids | None) -> Rowids:
         looked.add(start)
         places = slice(start, start + _RUN)
         sought[places] = True
         if start in nowhere:
-            return False
-        rows = lexical.in_order(run[places], _MOST, scope, among).tolist()
-        for row in rows:
+            return np.empty(0, dtype=np.int64)
+        rows = lexical.in_order(run[places], _MOST, scope, among)
+        for row in rows.tolist():
             held.setdefault(row, np.zeros(len(run), dtype=np.bool_))[places] = True
-        return bool(rows)
+        return rows
 
     for start in _spread(last):
-        if start not in looked and is_held(start):
-            for step in (1, -1):
-                beside = start + step
-                while (
-                    0 <= beside <= last
-                    and beside not in looked
-                    and len(looked) < _MOST_RUNS
-                    and is_held(beside)
-                ):
-                    beside += step
+        if start in looked:
+            continue
+        first = holders(start, among)
+        for step in (1, -1):
+            beside, there = start + step, len(first) > 0
+            while there and 0 <= beside <= last and beside not in looked and len(looked) < _MOST_RUNS:
+                there = len(holders(beside, first)) > 0
+                beside += step
     return sought, held
 
 
