@@ -227,3 +227,61 @@ async def test_a_cancelled_request_hangs_up_and_leaves_others_alone() -> None:
             slow.cancel()
             await gone.wait()
         assert (await connections.post("recall", b"")).content == b"quick"
+
+
+async def test_an_answer_of_megabytes_arrives_whole() -> None:
+    async with reaching(echo) as (connections, opened):
+        body = bytes(range(256)) * 20_000
+        assert (await connections.post("recall", body)).content == body
+        assert (await connections.post("recall", b"next")).content == b"next"
+    assert len(opened) == 1
+
+
+async def test_lines_wait_in_the_engine_for_whoever_reads_them_slowly() -> None:
+    line, many = b"x" * 999 + b"\n", 20_000
+    written = 0
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(line) * many))
+        for _ in range(many):
+            writer.write(line)
+            await writer.drain()
+            written += 1
+
+    async with reaching(tell) as (connections, _), aclosing(connections.post_for_lines("ask", b"")) as lines:
+        await anext(lines)
+        await asyncio.sleep(0.3)
+        assert written < many  # twenty megabytes do not lie here unread
+        assert 1 + len([1 async for _ in lines]) == many
+
+
+async def test_a_connection_over_which_the_engine_speaks_unasked_is_not_used_again() -> None:
+    async def say_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(said(b"{}"))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(said(b"and another thing"))
+        with suppress(ConnectionError):
+            await reader.read()
+
+    async with reaching(say_more) as (connections, opened):
+        assert (await connections.post("recall", b"")).content == b"{}"
+        await asyncio.sleep(0.1)
+        assert (await connections.post("recall", b"")).content == b"{}"
+    assert len(opened) == 2
+
+
+async def test_two_answers_to_one_request_are_no_answer_to_the_next() -> None:
+    async def say_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(said(b"first") + said(b"second"))
+        with suppress(ConnectionError):
+            await reader.read()
+
+    async with reaching(say_twice) as (connections, opened):
+        for _ in range(2):
+            assert (await connections.post("recall", b"")).content == b"first"
+    assert len(opened) == 2

@@ -98,6 +98,7 @@ def _config() -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nobody stands between
         timeout_graceful_shutdown=10,
         timeout_keep_alive=120,
     )
