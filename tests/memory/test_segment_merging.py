@@ -196,3 +196,8 @@ def test_a_damaged_list_of_segments_is_an_error_in_words(tmp_path: Path) -> None
 def test_tantivy_cannot_be_asked_for_a_merge() -> None:
     """Once it can, all of this goes."""
     assert not any("merge" in name and name != "wait_merging_threads" for name in dir(tantivy.IndexWriter))
+
+
+def test_a_level_whose_merge_was_broken_off_takes_any_commit() -> None:
+    assert lacking([127_000] * 8) == (1,)
+    assert lacking([10] * 9 + [127_000]) == (1,)

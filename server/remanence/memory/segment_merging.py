@@ -40,13 +40,17 @@ def sizes(segments: Path) -> list[int]:
 
 def lacking(sizes: Sequence[int]) -> tuple[int, ...]:
     """How many empty documents to commit, one segment after another, so that Tantivy makes few segments of
-    those with these many documents; none where they are few, or it would take too many."""
+    those with these many documents; none where they are few, or it would take too many.
+
+    A level that has all it needs, whose merge was broken off, needs any commit to be looked at again.
+    """
     best: tuple[int, ...] = ()
     least = (len(sizes) // 2, 0, 0)
     levels = _levels(sizes)
     for count in range(1, len(levels) + 1) if len(sizes) > _FEW else ():
         for filled in combinations(levels, count):
-            added = [_least_beside(level[0]) for level in filled for _ in range(_MERGED - len(level))]
+            lack = [(_least_beside(level[0]), _MERGED - len(level)) for level in filled]
+            added = [size for size, count in lack for _ in range(count)] or [1]
             if sum(added) > _MOST_EMPTY * sum(sizes):
                 continue
             found = (len(_merged([*sizes, *added])), sum(added), len(added))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from io import FileIO
+from itertools import repeat
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 from remanence.memory.index_files import IndexReadError, open_private
 
 _GROWTH = 4096  # rows
+_AT_ONCE = 16  # spans
+_FROM_DISK_SECONDS = 200e-6  # for so many: from the system's cache they take a tenth of that
 _GAP = 6  # rows that are read though nobody wants them: one more read takes as long
 _BITS = np.int32(-0x70000001)  # all but the sign's copies that widening leaves among the exponent's bits
 _REBIASED = np.float32(2.0**112)
@@ -63,8 +67,7 @@ class RowFile:
         offsets = cast(list[int], (firsts * self._row).tolist())
         sizes = cast(list[int], (counts * self._row).tolist())
         if hasattr(os, "pread"):
-            file, read = self._reading.fileno(), os.pread
-            data = b"".join([read(file, size, at) for at, size in zip(offsets, sizes, strict=True)])
+            data = b"".join(_read_spans(self._reading.fileno(), offsets, sizes))
         else:  # Windows has no read that leaves the position alone
             with self._one_reader:
                 data = b"".join(map(self._read_at, offsets, sizes))
@@ -137,6 +140,22 @@ class VectorFile(RowFile):
     def read_run(self, start: int, end: int) -> NDArray[np.float16]:
         """Rows `start` to `end`, (end - start, d). Raises IndexReadError."""
         return self.read(np.array([start]), np.array([end - start]))
+
+
+def _read_spans(file: int, offsets: list[int], sizes: list[int]) -> list[bytes]:
+    """Each span. Once some had to come from the disk, the system is told of all others: it then fetches them
+    beside each other, in a third of the time that they take one by one."""
+    spans: list[bytes] = []
+    is_told = not hasattr(os, "posix_fadvise")  # macOS
+    for start in range(0, len(offsets), _AT_ONCE):
+        end = start + _AT_ONCE
+        begun = time.perf_counter()
+        spans += map(os.pread, repeat(file), sizes[start:end], offsets[start:end])
+        if not is_told and time.perf_counter() - begun > _FROM_DISK_SECONDS:
+            for offset, size in zip(offsets[end:], sizes[end:], strict=True):
+                os.posix_fadvise(file, offset, size, os.POSIX_FADV_WILLNEED)
+            is_told = True
+    return spans
 
 
 def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
