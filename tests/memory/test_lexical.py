@@ -13,16 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lexical_samples import row
 
 from remanence.memory.backlog import LexicalRow
 from remanence.memory.lexical import LexicalIndex
 from remanence.memory.lexical_files import is_whole
 from remanence.memory.rows import Scope
-
-
-def row(number: int, question: str, answer: str = "", **fields: object) -> LexicalRow:
-    given = {"keywords": (), "title": "", "tool": "aider", "conversation_id": "c1", "workspace": "w1"}
-    return LexicalRow(row=number, revision=number, question=question, answer=answer, **{**given, **fields})  # type: ignore[arg-type]
 
 
 def filled(folder: Path, *rows: LexicalRow) -> LexicalIndex:

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from lexical_samples import row
 
-from remanence.memory.backlog import LexicalRow
 from remanence.memory.lexical import LexicalIndex
 
 seen = pytest.mark.skipif(sys.platform != "linux", reason="only there can a process see its pages")
@@ -20,20 +20,6 @@ def filled(folder: Path, *questions: str) -> LexicalIndex:
     index.add([row(number, question) for number, question in enumerate(questions)])
     index.commit(1)
     return index
-
-
-def row(number: int, question: str) -> LexicalRow:
-    return LexicalRow(
-        row=number,
-        revision=1,
-        question=question,
-        answer="",
-        keywords=(),
-        title="",
-        tool="t",
-        conversation_id="c",
-        workspace="",
-    )
 
 
 def found(index: LexicalIndex, query: str, limit: int = 10) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 import tantivy
 from hypothesis import given
 from hypothesis import strategies as st
+from lexical_samples import row
 
 from remanence.memory import segment_merging
 from remanence.memory.backlog import LexicalRow
@@ -19,25 +20,15 @@ from remanence.memory.lexical_schema import document, empty_document, open_tanti
 from remanence.memory.segment_merging import lacking, sizes
 
 
-def row(number: int) -> LexicalRow:
-    return LexicalRow(
-        row=number,
-        revision=number,
-        question=f"alpha number{number}",
-        answer="beta gamma",
-        keywords=(),
-        title="",
-        tool="aider",
-        conversation_id="c",
-        workspace="w",
-    )
+def alpha(number: int) -> LexicalRow:
+    return row(number, f"alpha number{number}", "beta gamma")
 
 
 def in_segments(folder: Path, count: int) -> LexicalIndex:
     """An index with so many segments of ten rows."""
     index = LexicalIndex.open(folder)
     for number in range(count):
-        index.add([row(number * 10 + i) for i in range(10)])
+        index.add([alpha(number * 10 + i) for i in range(10)])
         index.commit(number + 1)
     return index
 
@@ -69,7 +60,7 @@ def test_what_is_captured_after_the_merge_is_found(tmp_path: Path) -> None:
     index = in_segments(tmp_path, 6)
     index.rest()
     assert sizes(tmp_path / "segments") == [60]
-    index.add([row(100)])
+    index.add([alpha(100)])
     index.commit(8)
     assert found(index, "number100") == [100]
     assert len(index) == 61
@@ -85,7 +76,7 @@ def test_few_segments_are_left_as_they_are(tmp_path: Path) -> None:
 
 def test_what_was_not_committed_is_not_committed_by_a_rest(tmp_path: Path) -> None:
     index = in_segments(tmp_path, 6)
-    index.add([row(100)])
+    index.add([alpha(100)])
     index.rest()
     assert found(index, "number100") == []
     assert len(index) == 60
@@ -147,7 +138,7 @@ def test_large_segments_are_merged_with_as_few_empty_documents_as_it_takes(tmp_p
     segments = tmp_path / "segments"
     segments.mkdir()
     writer = open_tantivy(segments).writer(heap_size=20_000_000, num_threads=1)
-    nobody = document(row(0), [], [])
+    nobody = document(alpha(0), [], [])
     for _ in range(7):
         for _ in range(18_000):
             writer.add_document(nobody)
@@ -189,7 +180,8 @@ def test_a_damaged_list_of_segments_is_an_error_in_words(tmp_path: Path) -> None
         (tmp_path / "meta.json").write_text(damage)
         with pytest.raises(ValueError, match=r"damaged|Expecting"):
             sizes(tmp_path)
-    (tmp_path / "meta.json").write_text(json.dumps({"segments": [{"max_doc": 5, "deletes": None}]}))
+    listed = {"segment_id": "a-b", "max_doc": 5, "deletes": None}
+    (tmp_path / "meta.json").write_text(json.dumps({"segments": [listed]}))
     assert sizes(tmp_path) == [5]
 
 

@@ -324,7 +324,8 @@ class LexicalIndex:
         return self._run(Query.boolean_query(parts), [], limit)[0]
 
     def close(self) -> None:
-        """Wait for merges under way and let the folder go. What was not committed is given again."""
+        """Let the folder go. What was not committed is given again; a merge under way is broken off, and
+        begun anew with a later commit or at rest."""
         with self._writing:
             if self._writer is not None:
                 self._writer.rollback()

@@ -8,9 +8,10 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from remanence.memory.lexical_state import Marks
+from remanence.memory.segment_list import read_segments
 
 _FOOTER_MAGIC = 1337  # tantivy/src/directory/footer.rs: content, JSON with its CRC-32, length, magic
 _BLOCK = 1 << 20
@@ -44,20 +45,18 @@ def is_whole(segments: Path, known: Marks | None = None) -> bool:
 
 
 def _committed(segments: Path) -> list[Path]:
-    """Every file of the committed segments. Raises OSError, ValueError, KeyError or TypeError where the list
-    of these is damaged, FileNotFoundError where a segment has no file at all."""
-    meta = cast(dict[str, Any], json.loads((segments / "meta.json").read_bytes()))
+    """Every file of the committed segments. Raises OSError or ValueError where the list of these is damaged,
+    FileNotFoundError where a segment has no file at all."""
     by_segment: dict[str, list[str]] = {}
     for name in os.listdir(segments):
         by_segment.setdefault(name.partition(".")[0], []).append(name)
     files: list[Path] = []
-    for segment in meta["segments"]:
-        own = cast(str, segment["segment_id"]).replace("-", "")
-        names = [name for name in by_segment.get(own, []) if not name.endswith(".del")]
+    for segment in read_segments(segments):
+        names = [name for name in by_segment.get(segment.name, []) if not name.endswith(".del")]
         if not names:
-            raise FileNotFoundError(own)
-        if segment["deletes"] is not None:
-            names.append(f"{own}.{segment['deletes']['opstamp']}.del")
+            raise FileNotFoundError(segment.name)
+        if segment.deletes is not None:
+            names.append(f"{segment.name}.{segment.deletes}.del")
         files += [segments / name for name in names]
     return files
 

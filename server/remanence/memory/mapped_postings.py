@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import sys
 from pathlib import Path
+
+from remanence.memory.segment_list import read_segments
 
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _MADV_DONTNEED = 4
@@ -22,9 +23,8 @@ Segments = frozenset[str]
 
 def committed(folder: Path) -> Segments:
     """The names of the segments that are committed now; none where that cannot be told."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        meta = json.loads((folder / "meta.json").read_bytes())
-        return frozenset(str(segment["segment_id"]).replace("-", "") for segment in meta["segments"])
+    with contextlib.suppress(OSError, ValueError):
+        return frozenset(segment.name for segment in read_segments(folder))
     return frozenset()
 
 

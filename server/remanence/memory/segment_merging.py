@@ -9,12 +9,12 @@ are deleted as soon as all are one.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
-from typing import Any, cast
+
+from remanence.memory.segment_list import read_segments
 
 # tantivy/src/indexer/log_merge_policy.rs: its defaults
 _MERGED = 8  # segments of one level
@@ -26,16 +26,9 @@ _FEW = 4  # segments: as good as one
 _MOST_EMPTY = 0.15
 
 
-def sizes(segments: Path) -> list[int]:
+def sizes(folder: Path) -> list[int]:
     """How many documents each committed segment in this folder holds. Raises OSError or ValueError."""
-    try:
-        meta = cast(dict[str, Any], json.loads((segments / "meta.json").read_bytes()))
-        return [
-            int(each["max_doc"]) - int((each["deletes"] or {"num_deleted_docs": 0})["num_deleted_docs"])
-            for each in meta["segments"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise ValueError("the list of segments is damaged") from error
+    return [segment.documents for segment in read_segments(folder)]
 
 
 def lacking(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -44,18 +37,18 @@ def lacking(sizes: Sequence[int]) -> tuple[int, ...]:
 
     A level that has all it needs, whose merge was broken off, needs any commit to be looked at again.
     """
+    if len(sizes) <= _FEW:
+        return ()
     best: tuple[int, ...] = ()
-    least = (len(sizes) // 2, 0, 0)
+    least = (len(sizes) // 2, 0, 0)  # segments that are left, documents and segments that it takes
     levels = _levels(sizes)
-    for count in range(1, len(levels) + 1) if len(sizes) > _FEW else ():
-        for filled in combinations(levels, count):
-            lack = [(_least_beside(level[0]), _MERGED - len(level)) for level in filled]
-            added = [size for size, count in lack for _ in range(count)] or [1]
-            if sum(added) > _MOST_EMPTY * sum(sizes):
-                continue
-            found = (len(_merged([*sizes, *added])), sum(added), len(added))
-            if found < least:
-                best, least = tuple(added), found
+    for filled in chain.from_iterable(combinations(levels, n) for n in range(1, len(levels) + 1)):
+        added = [_least_beside(level[0]) for level in filled for _ in range(_MERGED - len(level))] or [1]
+        if sum(added) > _MOST_EMPTY * sum(sizes):
+            continue
+        found = (len(_merged([*sizes, *added])), sum(added), len(added))
+        if found < least:
+            best, least = tuple(added), found
     return best
 
 
